@@ -1,0 +1,10 @@
+"""Multilayer perceptrons for scikit-learn users, trained fast on a CPU.
+
+`MLPClassifier` and `MLPRegressor` take scikit-learn's own parameters and give
+the same model for the same seed, several times faster.
+"""
+
+from sknet.estimators import MLPClassifier, MLPRegressor
+
+__version__ = "0.1.0.dev0"
+__all__ = ["MLPClassifier", "MLPRegressor", "__version__"]

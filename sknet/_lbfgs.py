@@ -1,0 +1,71 @@
+"""Training by L-BFGS: the same loss and gradient, over all rows at once, handed to scipy."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
+
+from sknet._fit import Data
+from sknet._network import CSR, Network, csr_loss_and_grad, dense_loss_and_grad
+
+
+def run(model: Any, network: Network, data: Data) -> None:
+    """Minimise from the network's parameters on, and leave the result there.
+
+    Parameters
+    ----------
+    model : object
+        Gives ``alpha``, ``tol``, ``max_iter`` and ``max_fun``, and receives
+        ``n_iter_`` and ``loss_``.
+    network : Network
+        In float64: the line search compares losses beyond float32's precision.
+    data : Data
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where scipy reports anything but convergence.
+    """
+    work = network.workspace(data.targets.shape[0])
+    weight_sum = float(data.weights.sum())
+    alpha = float(model.alpha)
+    common = (weight_sum, network.layout.table)
+    index = np.arange(data.targets.shape[0])
+
+    def loss_and_grad(params: np.ndarray) -> tuple[float, np.ndarray]:
+        network.params[:] = params
+        rest = (*common, network.params, work, alpha, network.calls)
+        if isinstance(data.X, CSR):
+            value = csr_loss_and_grad(data.X, index, data.targets, data.weights, *rest)
+        else:
+            value = dense_loss_and_grad(data.X, data.targets, data.weights, *rest)
+        return value, work.grad.copy()
+
+    result = minimize(
+        loss_and_grad,
+        network.params.copy(),
+        method="L-BFGS-B",
+        jac=True,
+        options={"maxfun": model.max_fun, "maxiter": model.max_iter, "gtol": model.tol},
+    )
+    network.params[:] = result.x
+    model.n_iter_ = min(result.nit, model.max_iter)
+    model.loss_ = result.fun
+    if result.status != 0:
+        more = (
+            f"\nIncrease the number of iterations to improve the convergence "
+            f"(max_iter={model.max_iter})."
+            if model.n_iter_ == model.max_iter
+            else ""
+        )
+        warnings.warn(
+            f"lbfgs failed to converge after {model.n_iter_} iteration(s) "
+            f"(status={result.status}):\n{result.message}\n{more}\nYou might also want to scale "
+            "the data, for instance with sklearn.preprocessing.StandardScaler.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )

@@ -1,0 +1,410 @@
+"""A network as flat arrays: its layout, and the kernels forward and backward.
+
+Symbols, here and in every kernel::
+
+    l        a layer, 0 ... L-1, each an affine map and what follows it
+    m        rows of the batch at hand
+    A        what a layer takes, (m, fan_in); the first layer takes the data
+    W, b     its weights (fan_in, fan_out) and biases (fan_out,)
+    z, a     its affine output A W + b, and that after the activation
+    scores   z of the last layer, before any output activation
+    delta    derivative of the batch's weighted loss by z
+    params   all W, then all b, layer by layer, in one vector; grad likewise
+    layout   one row of integers for each layer, see the constants below
+    calls    addresses of the parts, see the constants below
+    work     scratch arrays, see Workspace
+
+Blocks of a scratch array lie one behind the other, layer by layer, m rows
+each, so that depth and widths never enter a type and never recompile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from sknet import _gemm
+from sknet._jit import (
+    address,
+    call_affine,
+    call_backward,
+    call_forward,
+    call_input_gradient,
+    call_link,
+    call_loss,
+    call_weight_gradient,
+    frozen,
+    inner,
+    kernel,
+    matrix,
+    vector,
+)
+from sknet.activations import Activation
+from sknet.losses import Loss
+
+# Columns of `layout`: units before and after, where W and b begin in `params`,
+# and the sum of the widths of the layers before (the scratch arrays' offset).
+FAN_IN, FAN_OUT, WEIGHTS, BIASES, UNITS_BEFORE = range(5)
+
+# Entries of `calls`. From HIDDEN on: forward and backward of each hidden layer.
+AFFINE, WEIGHT_GRADIENT, INPUT_GRADIENT, LINK, LOSS, STEP, HIDDEN = range(7)
+
+# The first layer. A plain 0 as an argument is a type of its own to Numba, for
+# which it would compile the called function once more.
+FIRST = np.int64(0)
+
+# Rows that prediction takes through the network at a time, so that their
+# activations stay in the cache.
+CHUNK = 256
+
+
+class CSR(NamedTuple):
+    """A sparse matrix in compressed rows, as kernels take it."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+
+
+class Workspace(NamedTuple):
+    """Scratch arrays of one batch; the flat ones hold a block for each layer.
+
+    `z` is empty unless an activation's slope needs its input.
+    """
+
+    rows: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    z: np.ndarray
+    a: np.ndarray
+    delta: np.ndarray
+    grad: np.ndarray
+
+
+class Layout:
+    """Where each layer's parameters stand in the flat vector.
+
+    Parameters
+    ----------
+    units : sequence of int
+        Widths: features, hidden layers, outputs.
+    """
+
+    def __init__(self, units: Sequence[int]) -> None:
+        self.units = tuple(int(u) for u in units)
+        fan_in, fan_out = np.array(self.units[:-1]), np.array(self.units[1:])
+        ends = np.cumsum(fan_in * fan_out)
+        self.n_weights = int(ends[-1])
+        self.n_parameters = self.n_weights + int(fan_out.sum())
+        before = np.cumsum(fan_out) - fan_out
+        self.table = np.ascontiguousarray(
+            np.column_stack(
+                [fan_in, fan_out, ends - fan_in * fan_out, self.n_weights + before, before]
+            ),
+            np.int64,
+        )
+
+    def split(self, params: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Return views of a flat vector: all W and all b, layer by layer."""
+        shapes = list(pairwise(self.units))
+        coefs = [
+            params[row[WEIGHTS] : row[WEIGHTS] + row[FAN_IN] * row[FAN_OUT]].reshape(shape)
+            for row, shape in zip(self.table, shapes, strict=True)
+        ]
+        intercepts = [params[row[BIASES] : row[BIASES] + row[FAN_OUT]] for row in self.table]
+        return coefs, intercepts
+
+    def join(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the flat vector behind such lists: itself if they are its views, else a copy."""
+        base = getattr(coefs[0], "base", None)
+        if isinstance(base, np.ndarray) and base.shape == (self.n_parameters,):
+            expected = [v.__array_interface__ for part in self.split(base) for v in part]
+            actual = [
+                getattr(v, "__array_interface__", None)
+                for part in (coefs, intercepts)
+                for v in part
+            ]
+            if expected == actual and base.flags.c_contiguous and base.flags.writeable:
+                return base
+        return np.concatenate([np.ravel(v) for part in (coefs, intercepts) for v in part])
+
+
+class Network:
+    """A layout, its parameters, and the compiled parts that give them meaning.
+
+    Parameters
+    ----------
+    layout : Layout
+    params : ndarray of shape (n_parameters,)
+        float32 or float64; training overwrites it.
+    activation : type
+        An :class:`~sknet.activations.Activation`.
+    loss : type
+        A :class:`~sknet.losses.Loss`.
+    """
+
+    def __init__(
+        self, layout: Layout, params: np.ndarray, activation: type[Activation], loss: type[Loss]
+    ) -> None:
+        self.layout = layout
+        self.params = params
+        self.activation = activation
+        self.loss = loss
+
+    @cached_property
+    def calls(self) -> np.ndarray:
+        """Addresses of the network's parts; STEP is left for the optimiser's."""
+        dtype = self.params.dtype
+        n_hidden = len(self.layout.table) - 1
+        calls = np.zeros(HIDDEN + 2 * n_hidden, np.int64)
+        calls[AFFINE] = address(_gemm.affine, "affine", dtype)
+        calls[WEIGHT_GRADIENT] = address(_gemm.weight_gradient, "weight_gradient", dtype)
+        calls[INPUT_GRADIENT] = address(_gemm.input_gradient, "input_gradient", dtype)
+        calls[LINK] = address(self.loss.link, "link", dtype)
+        calls[LOSS] = address(self.loss.loss, "loss", dtype)
+        calls[HIDDEN::2] = address(self.activation.forward, "forward", dtype)
+        calls[HIDDEN + 1 :: 2] = address(self.activation.backward, "backward", dtype)
+        return calls
+
+    def workspace(self, n_rows: int, gathered: bool = False) -> Workspace:
+        """Return scratch for batches of up to `n_rows`; `gathered`: with room for their data."""
+        table, dtype = self.layout.table, self.params.dtype
+        units = int(table[:, FAN_OUT].sum())
+        n_targets = 1 if self.loss.takes_codes else self.layout.units[-1]
+        return Workspace(
+            rows=np.empty(n_rows * self.layout.units[0] if gathered else 0, dtype),
+            targets=np.empty(n_rows * n_targets if gathered else 0, dtype),
+            weights=np.empty(n_rows if gathered else 0, dtype),
+            z=np.empty(n_rows * units if self.activation.needs_input else 0, dtype),
+            a=np.empty(n_rows * units, dtype),
+            delta=np.empty(n_rows * units, dtype),
+            grad=np.empty_like(self.params),
+        )
+
+    def scores(self, X: np.ndarray | CSR, *, link: bool = False) -> np.ndarray:
+        """Return raw scores, or with `link` predictions, of shape (n_samples, n_outputs)."""
+        n = X.indptr.size - 1 if isinstance(X, CSR) else X.shape[0]
+        out = np.empty((n, self.layout.units[-1]), self.params.dtype)
+        table = self.layout.table
+        a = np.empty(min(n, CHUNK) * int(table[:, FAN_OUT].sum()), self.params.dtype)
+        run = csr_scores if isinstance(X, CSR) else dense_scores
+        run(X, table, self.params, a, self.calls, link, out)
+        return out
+
+
+def as_kernel_input(X: Any) -> np.ndarray | CSR:
+    """Return validated data in the one form that kernels are compiled for, without copying it."""
+    if not sp.issparse(X):
+        return frozen(X)
+    return CSR(
+        frozen(X.data),
+        frozen(X.indices.astype(np.int32, copy=False)),
+        frozen(X.indptr.astype(np.int64, copy=False)),
+    )
+
+
+@inner
+def block(flat, layout, l, m):
+    """Return layer l's block of a scratch array, (m, fan_out)."""
+    return matrix(flat, m * layout[l, UNITS_BEFORE], m, layout[l, FAN_OUT])
+
+
+@inner
+def flat_block(flat, layout, l, m):
+    """Return the same as one vector, (m * fan_out,)."""
+    return vector(flat, m * layout[l, UNITS_BEFORE], m * layout[l, FAN_OUT])
+
+
+@inner
+def weights_of(flat, layout, l):
+    """Return W, or its gradient, of layer l."""
+    return matrix(flat, layout[l, WEIGHTS], layout[l, FAN_IN], layout[l, FAN_OUT])
+
+
+@inner
+def biases_of(flat, layout, l):
+    """Return b, or its gradient, of layer l."""
+    return vector(flat, layout[l, BIASES], layout[l, FAN_OUT])
+
+
+@inner
+def forward(layout, params, z, a, m, calls):
+    """Go from the first layer's z, standing in its block of `a`, to the scores in the last one."""
+    for l in range(layout.shape[0] - 1):
+        flat = flat_block(a, layout, l, m)
+        if z.size > 0:
+            kept = flat_block(z, layout, l, m)
+            for i in range(flat.size):
+                kept[i] = flat[i]
+        call_forward(calls[HIDDEN + 2 * l], flat)
+        call_affine(
+            calls[AFFINE],
+            block(a, layout, l, m),
+            weights_of(params, layout, l + 1),
+            biases_of(params, layout, l + 1),
+            block(a, layout, l + 1, m),
+        )
+
+
+@inner
+def backward(layout, params, work, targets, weights, m, calls):
+    """Go from the scores back to the first layer's delta.
+
+    Fills the gradient of all biases, and of all weights but the first layer's,
+    which depends on the form of the data. Returns the weighted sum of the loss.
+    """
+    last = layout.shape[0] - 1
+    value = call_loss(
+        calls[LOSS],
+        block(work.a, layout, last, m),
+        targets,
+        weights,
+        block(work.delta, layout, last, m),
+    )
+    for l in range(last, -1, -1):
+        delta = block(work.delta, layout, l, m)
+        sums = biases_of(work.grad, layout, l)
+        for j in range(sums.size):
+            sums[j] = 0
+        for i in range(m):
+            row = delta[i]
+            for j in range(sums.size):
+                sums[j] += row[j]
+        if l > 0:
+            call_weight_gradient(
+                calls[WEIGHT_GRADIENT],
+                block(work.a, layout, l - 1, m),
+                delta,
+                weights_of(work.grad, layout, l),
+            )
+            call_input_gradient(
+                calls[INPUT_GRADIENT],
+                delta,
+                weights_of(params, layout, l),
+                block(work.delta, layout, l - 1, m),
+            )
+            call_backward(
+                calls[HIDDEN + 2 * l - 1],
+                flat_block(work.z, layout, l - 1, m) if work.z.size > 0 else work.z,
+                flat_block(work.a, layout, l - 1, m),
+                flat_block(work.delta, layout, l - 1, m),
+            )
+    return value
+
+
+@inner
+def finish(layout, params, grad, value, weight_sum, alpha):
+    """Put in the L2 penalty and divide by the batch's weight; return the objective.
+
+    objective = (value + alpha / 2 sum W**2) / weight_sum, as scikit-learn has it.
+    """
+    n_weights = layout[0, BIASES]
+    W, G = vector(params, 0, n_weights), vector(grad, 0, n_weights)
+    scale = params.dtype.type(1 / weight_sum)
+    decay = params.dtype.type(alpha)
+    squares = params.dtype.type(0)
+    for i in range(W.size):
+        w = W[i]
+        squares += w * w
+        G[i] = (G[i] + decay * w) * scale
+    sums = vector(grad, n_weights, grad.size - n_weights)
+    for i in range(sums.size):
+        sums[i] *= scale
+    return (value + 0.5 * alpha * squares) / weight_sum
+
+
+@inner
+def dense_loss_and_grad(rows, targets, weights, weight_sum, layout, params, work, alpha, calls):
+    """Return the objective over some rows, and its gradient in `work.grad`."""
+    m, l = rows.shape[0], FIRST
+    W, b = weights_of(params, layout, l), biases_of(params, layout, l)
+    call_affine(calls[AFFINE], rows, W, b, block(work.a, layout, l, m))
+    forward(layout, params, work.z, work.a, m, calls)
+    value = backward(layout, params, work, targets, weights, m, calls)
+    delta = block(work.delta, layout, l, m)
+    call_weight_gradient(calls[WEIGHT_GRADIENT], rows, delta, weights_of(work.grad, layout, l))
+    return finish(layout, params, work.grad, value, weight_sum, alpha)
+
+
+@inner
+def csr_loss_and_grad(X, index, targets, weights, weight_sum, layout, params, work, alpha, calls):
+    """Return the objective over the rows `index` of X, and its gradient in `work.grad`."""
+    m, l = index.size, FIRST
+    W, b = weights_of(params, layout, l), biases_of(params, layout, l)
+    csr_affine(X, index, W, b, block(work.a, layout, l, m))
+    forward(layout, params, work.z, work.a, m, calls)
+    value = backward(layout, params, work, targets, weights, m, calls)
+    delta = block(work.delta, layout, l, m)
+    csr_weight_gradient(X, index, delta, weights_of(work.grad, layout, l))
+    return finish(layout, params, work.grad, value, weight_sum, alpha)
+
+
+@inner
+def csr_affine(X, index, W, b, out):
+    """Overwrite `out` by X[index] W + b."""
+    for i in range(index.size):
+        row = out[i]
+        for j in range(row.size):
+            row[j] = b[j]
+        for k in range(X.indptr[index[i]], X.indptr[index[i] + 1]):
+            x = X.data[k]
+            w = W[X.indices[k]]
+            for j in range(row.size):
+                row[j] += x * w[j]
+
+
+@inner
+def csr_weight_gradient(X, index, D, out):
+    """Overwrite `out` by X[index]' D."""
+    for k in range(out.shape[0]):
+        g = out[k]
+        for j in range(g.size):
+            g[j] = 0
+    for i in range(index.size):
+        delta = D[i]
+        for k in range(X.indptr[index[i]], X.indptr[index[i] + 1]):
+            x = X.data[k]
+            g = out[X.indices[k]]
+            for j in range(delta.size):
+                g[j] += x * delta[j]
+
+
+@inner
+def finish_scores(layout, params, a, m, calls, link, out):
+    """Go from the first layer's z to a chunk's scores or predictions, in `out`."""
+    forward(layout, params, vector(a, 0, 0), a, m, calls)
+    scores = block(a, layout, layout.shape[0] - 1, m)
+    if link:
+        call_link(calls[LINK], scores)
+    for i in range(m):
+        for k in range(out.shape[1]):
+            out[i, k] = scores[i, k]
+
+
+@kernel
+def dense_scores(X, layout, params, a, calls, link, out):
+    """Overwrite `out` by the scores, or with `link` the predictions, of all rows of X."""
+    l = FIRST
+    W, b = weights_of(params, layout, l), biases_of(params, layout, l)
+    for start in range(0, X.shape[0], CHUNK):
+        m = min(CHUNK, X.shape[0] - start)
+        call_affine(calls[AFFINE], X[start : start + m], W, b, block(a, layout, l, m))
+        finish_scores(layout, params, a, m, calls, link, out[start : start + m])
+
+
+@kernel
+def csr_scores(X, layout, params, a, calls, link, out):
+    """As `dense_scores`, for sparse X."""
+    l = FIRST
+    W, b = weights_of(params, layout, l), biases_of(params, layout, l)
+    n = X.indptr.size - 1
+    for start in range(0, n, CHUNK):
+        m = min(CHUNK, n - start)
+        index = np.arange(start, start + m)
+        csr_affine(X, index, W, b, block(a, layout, l, m))
+        finish_scores(layout, params, a, m, calls, link, out[start : start + m])

@@ -1,0 +1,243 @@
+"""Losses, each fused with its link. A new one is one class here.
+
+A loss works on raw scores (the last layer before any output activation): on
+raw scores its derivative is simple and nothing overflows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import numpy as np
+
+from sknet._parts import Part
+
+
+class Loss(Part):
+    """What training minimises, as a function of raw scores and targets.
+
+    Attributes
+    ----------
+    out_activation : str
+        scikit-learn's name of the inverse link.
+    takes_codes : bool
+        Whether targets are class codes, one column, instead of one column for
+        each output.
+    """
+
+    out_activation: ClassVar[str]
+    takes_codes: ClassVar[bool] = False
+
+    @staticmethod
+    def link(scores: np.ndarray) -> None:
+        """Apply the inverse link.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n_samples, n_outputs)
+            Raw scores, overwritten by predictions: probabilities or means.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def loss(
+        scores: np.ndarray, targets: np.ndarray, weights: np.ndarray, delta: np.ndarray
+    ) -> float:
+        """Return the weighted sum of the loss over a batch, in nats or squared units of y.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n_samples, n_outputs)
+            Raw scores.
+        targets : ndarray of shape (n_samples, n_outputs) or (n_samples, 1)
+            Targets; class codes in one column where the class has
+            ``takes_codes``.
+        weights : ndarray of shape (n_samples,)
+            Sample weights.
+        delta : ndarray of shape (n_samples, n_outputs)
+            Overwritten by the derivative of the weighted sum by `scores`.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def check_targets(y: np.ndarray) -> None:
+        """Raise ValueError where `y` is outside the loss's domain."""
+
+
+class LogLoss(Loss, name="log_loss"):
+    """Cross-entropy of one class among several, with the softmax as inverse link.
+
+    p_k = exp(z_k) / sum_j exp(z_j), loss = -log(p_y), dloss/dz_k = p_k - [k = y].
+
+    Inside the logarithm p is held in [eps, 1 - eps], eps being the spacing of
+    the dtype at 1, as scikit-learn does.
+
+    References
+    ----------
+    Bishop, C. M. (2006). Pattern recognition and machine learning,
+    equations 4.104, 4.108 and 4.109.
+    """
+
+    out_activation = "softmax"
+    takes_codes = True
+
+    @staticmethod
+    def link(scores):
+        """Overwrite each row by its softmax."""
+        for i in range(scores.shape[0]):
+            row = scores[i]
+            top = row[0]
+            for k in range(row.size):
+                top = max(top, row[k])
+            total = row[0] - row[0]
+            for k in range(row.size):
+                row[k] = math.exp(row[k] - top)
+                total += row[k]
+            for k in range(row.size):
+                row[k] /= total
+
+    @staticmethod
+    def loss(scores, targets, weights, delta):
+        """Return the sum of -w log(p_y); `delta` becomes w (p - [k = y])."""
+        eps = np.finfo(scores.dtype).eps
+        value = 0.0
+        for i in range(scores.shape[0]):
+            row = scores[i]
+            out = delta[i]
+            top = row[0]
+            for k in range(row.size):
+                top = max(top, row[k])
+            total = row[0] - row[0]
+            for k in range(row.size):
+                out[k] = math.exp(row[k] - top)
+                total += out[k]
+            for k in range(row.size):
+                out[k] *= weights[i] / total
+            code = int(targets[i, 0])
+            p = math.exp(row[code] - top) / total
+            value -= weights[i] * math.log(min(max(p, eps), 1 - eps))
+            out[code] = weights[i] * (p - 1)
+        return value
+
+
+class BinaryLogLoss(Loss, name="binary_log_loss"):
+    """Cross-entropy of independent yes/no outputs, with the logistic inverse link.
+
+    p = 1 / (1 + exp(-z)), loss = -y log(p) - (1 - y) log(1 - p), summed over
+    outputs; dloss/dz = p - y. Inside the logarithms p is held in
+    [eps, 1 - eps], as in :class:`LogLoss`.
+
+    References
+    ----------
+    Bishop, C. M. (2006). Pattern recognition and machine learning,
+    equations 4.90 and 4.91.
+    """
+
+    out_activation = "logistic"
+
+    @staticmethod
+    def link(scores):
+        """Overwrite each score by its logistic."""
+        one = scores.dtype.type(1)
+        for i in range(scores.shape[0]):
+            row = scores[i]
+            for k in range(row.size):
+                row[k] = one / (one + math.exp(-row[k]))
+
+    @staticmethod
+    def loss(scores, targets, weights, delta):
+        """Return the sum of w times both terms; `delta` becomes w (p - y)."""
+        eps = np.finfo(scores.dtype).eps
+        value = 0.0
+        for i in range(scores.shape[0]):
+            row = scores[i]
+            y = targets[i]
+            out = delta[i]
+            for k in range(row.size):
+                p = 1.0 / (1.0 + math.exp(-row[k]))
+                out[k] = weights[i] * (p - y[k])
+                p = min(max(p, eps), 1 - eps)
+                if y[k] > 0:
+                    value -= weights[i] * y[k] * math.log(p)
+                if y[k] < 1:
+                    value -= weights[i] * (1 - y[k]) * math.log(1 - p)
+        return value
+
+
+class SquaredError(Loss, name="squared_error"):
+    """Half the squared error, with the identity as link.
+
+    loss = (z - y)**2 / 2, dloss/dz = z - y. With several outputs the value is
+    their mean but the derivative that of their sum: scikit-learn does so, and
+    the same model asks for the same step.
+    """
+
+    out_activation = "identity"
+
+    @staticmethod
+    def link(scores):
+        """Leave `scores` as they are."""
+
+    @staticmethod
+    def loss(scores, targets, weights, delta):
+        """Return the sum of w (z - y)**2 / 2, the mean over outputs; `delta` becomes w (z - y)."""
+        value = 0.0
+        for i in range(scores.shape[0]):
+            row = scores[i]
+            y = targets[i]
+            out = delta[i]
+            for k in range(row.size):
+                error = row[k] - y[k]
+                value += weights[i] * error * error
+                out[k] = weights[i] * error
+        return value / (2 * scores.shape[1])
+
+
+class Poisson(Loss, name="poisson"):
+    """Half the Poisson deviance, with the exponential as inverse link.
+
+    mu = exp(z), loss = y log(y / mu) - y + mu, dloss/dz = mu - y, summed over
+    outputs; y log(y) is 0 at y = 0.
+
+    References
+    ----------
+    McCullagh, P., Nelder, J. A. (1989). Generalized linear models, 2nd
+    edition, table 2.1 and section 2.3.
+    """
+
+    out_activation = "exp"
+
+    @staticmethod
+    def link(scores):
+        """Overwrite each score by its exponential."""
+        for i in range(scores.shape[0]):
+            row = scores[i]
+            for k in range(row.size):
+                row[k] = math.exp(row[k])
+
+    @staticmethod
+    def loss(scores, targets, weights, delta):
+        """Return the sum of w times the half deviance; `delta` becomes w (mu - y)."""
+        value = 0.0
+        for i in range(scores.shape[0]):
+            row = scores[i]
+            y = targets[i]
+            out = delta[i]
+            for k in range(row.size):
+                mu = math.exp(row[k])
+                out[k] = weights[i] * (mu - y[k])
+                value += weights[i] * (mu - y[k])
+                if y[k] > 0:
+                    value += weights[i] * y[k] * (math.log(y[k]) - row[k])
+        return value
+
+    @staticmethod
+    def check_targets(y):
+        """Raise ValueError where `y` has a negative value."""
+        if y.min() < 0:
+            raise ValueError(
+                f"y has negative values (the least is {y.min():g}), which are out of the valid "
+                "range of the loss 'poisson': all y >= 0. Use loss='squared_error', or model "
+                "counts or rates."
+            )
