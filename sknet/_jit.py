@@ -160,7 +160,7 @@ def _c_function(function: Callable[..., Any], signature: Any) -> CFunc:
 
 
 def inner(function: Callable[..., Any]) -> Any:
-    """Decorate a function that kernels alone call: compiled into them, not for Python."""
+    """Decorate a function that kernels alone call. Without a wrapper, Python must not call it."""
     if PYTHON_MODE:
         return function
     return numba.njit(nogil=True, no_cpython_wrapper=True, **OPTIONS)(function)  # type: ignore

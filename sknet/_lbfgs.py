@@ -10,7 +10,9 @@ from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from sknet._fit import Data
-from sknet._network import CSR, Network, csr_loss_and_grad, dense_loss_and_grad
+from sknet._jit import frozen
+from sknet._network import CSR, Network
+from sknet._training import csr_objective, dense_objective
 
 
 def run(model: Any, network: Network, data: Data) -> None:
@@ -30,19 +32,17 @@ def run(model: Any, network: Network, data: Data) -> None:
     ConvergenceWarning
         Where scipy reports anything but convergence.
     """
-    work = network.workspace(data.targets.shape[0])
-    weight_sum = float(data.weights.sum())
-    alpha = float(model.alpha)
-    common = (weight_sum, network.layout.table)
-    index = np.arange(data.targets.shape[0])
+    objective = csr_objective if isinstance(data.X, CSR) else dense_objective
+    targets, weights = frozen(data.targets), frozen(data.weights)
+    weight_sum = float(weights.sum())
+    work = network.workspace(weights.size)
+    layout, alpha = network.layout.table, float(model.alpha)
 
     def loss_and_grad(params: np.ndarray) -> tuple[float, np.ndarray]:
         network.params[:] = params
-        rest = (*common, network.params, work, alpha, network.calls)
-        if isinstance(data.X, CSR):
-            value = csr_loss_and_grad(data.X, index, data.targets, data.weights, *rest)
-        else:
-            value = dense_loss_and_grad(data.X, data.targets, data.weights, *rest)
+        value = objective(
+            data.X, targets, weights, weight_sum, layout, network.params, work, alpha, network.calls
+        )
         return value, work.grad.copy()
 
     result = minimize(

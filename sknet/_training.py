@@ -1,6 +1,8 @@
-"""Kernels of one epoch: gather a batch, take its gradient, step."""
+"""Kernels of training: one epoch by batches, or the objective over all rows at once."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from sknet._jit import call_step, inner, kernel, matrix, vector
 from sknet._network import STEP, csr_loss_and_grad, dense_loss_and_grad
@@ -44,6 +46,21 @@ def csr_epoch(
         )
         call_step(calls[STEP], params, work.grad, slots, constants[step])
     return total
+
+
+@kernel
+def dense_objective(X, targets, weights, weight_sum, layout, params, work, alpha, calls):
+    """Return the objective over all rows of X, and its gradient in `work.grad`."""
+    return dense_loss_and_grad(X, targets, weights, weight_sum, layout, params, work, alpha, calls)
+
+
+@kernel
+def csr_objective(X, targets, weights, weight_sum, layout, params, work, alpha, calls):
+    """As `dense_objective`, for sparse X."""
+    index = np.arange(targets.shape[0])
+    return csr_loss_and_grad(
+        X, index, targets, weights, weight_sum, layout, params, work, alpha, calls
+    )
 
 
 @inner
