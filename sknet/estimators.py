@@ -7,7 +7,6 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from scipy.special import log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
@@ -659,7 +658,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else p
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the logarithm of `predict_proba`, finite also where that is 0.
+        """Return the logarithm of `predict_proba`, -inf where that is 0.
 
         Parameters
         ----------
@@ -671,12 +670,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ndarray of shape (n_samples, n_classes)
             In nats, in the order of ``classes_``.
         """
-        scores = self._scores(X)
-        if self._is_multiclass():
-            return log_softmax(scores, axis=1)
-        if len(self.classes_) == 1:
-            return np.zeros_like(scores)
-        return log_expit(np.hstack([-scores, scores]) if self.n_outputs_ == 1 else scores)
+        with np.errstate(divide="ignore"):  # log(0) is -inf, as there
+            return np.log(self.predict_proba(X))
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags: multilabel targets are accepted."""
