@@ -102,7 +102,7 @@ def run(
             )
             optimizer.t += n_steps
             model.n_iter_ += 1
-            model.loss_ = total / n
+            model.loss_ = float(total) / n
             model.t_ += n
             model.loss_curve_.append(model.loss_)
             if model.verbose:

@@ -54,7 +54,7 @@ def run(model: Any, network: Network, data: Data) -> None:
     )
     network.params[:] = result.x
     model.n_iter_ = min(result.nit, model.max_iter)
-    model.loss_ = result.fun
+    model.loss_ = float(result.fun)
     if result.status != 0:
         more = (
             f"\nIncrease the number of iterations to improve the convergence "

@@ -120,18 +120,39 @@ class Layout:
         return coefs, intercepts
 
     def join(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the flat vector behind such lists: itself if they are its views, else a copy."""
-        base = getattr(coefs[0], "base", None)
+        """Return the flat vector behind such lists: itself if they are its views, else a copy.
+
+        Raises
+        ------
+        ValueError
+            If an array has another shape than the layout says.
+        """
+        self._check("coefs_", coefs, list(pairwise(self.units)))
+        self._check("intercepts_", intercepts, [(u,) for u in self.units[1:]])
+        arrays = [np.asarray(v) for v in (*coefs, *intercepts)]
+        base = arrays[0].base
         if isinstance(base, np.ndarray) and base.shape == (self.n_parameters,):
-            expected = [v.__array_interface__ for part in self.split(base) for v in part]
-            actual = [
-                getattr(v, "__array_interface__", None)
-                for part in (coefs, intercepts)
-                for v in part
-            ]
-            if expected == actual and base.flags.c_contiguous and base.flags.writeable:
+            views = [v for part in self.split(base) for v in part]
+            same = all(
+                v.__array_interface__ == a.__array_interface__
+                for v, a in zip(views, arrays, strict=True)
+            )
+            if same and base.flags.c_contiguous and base.flags.writeable:
                 return base
-        return np.concatenate([np.ravel(v) for part in (coefs, intercepts) for v in part])
+        return np.concatenate([v.ravel() for v in arrays])
+
+    @staticmethod
+    def _check(
+        name: str, arrays: Sequence[np.ndarray], expected: Sequence[tuple[int, ...]]
+    ) -> None:
+        if len(arrays) != len(expected):
+            raise ValueError(f"{name} has {len(arrays)} arrays, but the network {len(expected)}.")
+        for i, (array, shape) in enumerate(zip(arrays, expected, strict=True)):
+            if np.shape(array) != shape:
+                raise ValueError(
+                    f"{name}[{i}] has shape {np.shape(array)}, but the network's layers ask for "
+                    f"{shape}. Set weights and biases of fitting shapes, or fit anew."
+                )
 
 
 class Network:

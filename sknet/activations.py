@@ -7,7 +7,6 @@ turn the whole loop into float64.
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import numpy as np
@@ -82,7 +81,7 @@ class Logistic(Activation, name="logistic"):
         """Overwrite `a` by 1 / (1 + exp(-a))."""
         one = a.dtype.type(1)
         for i in range(a.size):
-            a[i] = one / (one + math.exp(-a[i]))
+            a[i] = one / (one + np.exp(-a[i]))
 
     @staticmethod
     def backward(z, a, delta):
@@ -99,7 +98,7 @@ class Tanh(Activation, name="tanh"):
     def forward(a):
         """Overwrite `a` by tanh(a)."""
         for i in range(a.size):
-            a[i] = math.tanh(a[i])
+            a[i] = np.tanh(a[i])
 
     @staticmethod
     def backward(z, a, delta):

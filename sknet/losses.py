@@ -6,7 +6,6 @@ raw scores its derivative is simple and nothing overflows.
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import numpy as np
@@ -92,7 +91,7 @@ class LogLoss(Loss, name="log_loss"):
                 top = max(top, row[k])
             total = row[0] - row[0]
             for k in range(row.size):
-                row[k] = math.exp(row[k] - top)
+                row[k] = np.exp(row[k] - top)
                 total += row[k]
             for k in range(row.size):
                 row[k] /= total
@@ -110,13 +109,13 @@ class LogLoss(Loss, name="log_loss"):
                 top = max(top, row[k])
             total = row[0] - row[0]
             for k in range(row.size):
-                out[k] = math.exp(row[k] - top)
+                out[k] = np.exp(row[k] - top)
                 total += out[k]
             for k in range(row.size):
                 out[k] *= weights[i] / total
             code = int(targets[i, 0])
-            p = math.exp(row[code] - top) / total
-            value -= weights[i] * math.log(min(max(p, eps), 1 - eps))
+            p = np.exp(row[code] - top) / total
+            value -= weights[i] * np.log(min(max(p, eps), 1 - eps))
             out[code] = weights[i] * (p - 1)
         return value
 
@@ -143,7 +142,7 @@ class BinaryLogLoss(Loss, name="binary_log_loss"):
         for i in range(scores.shape[0]):
             row = scores[i]
             for k in range(row.size):
-                row[k] = one / (one + math.exp(-row[k]))
+                row[k] = one / (one + np.exp(-row[k]))
 
     @staticmethod
     def loss(scores, targets, weights, delta):
@@ -155,13 +154,13 @@ class BinaryLogLoss(Loss, name="binary_log_loss"):
             y = targets[i]
             out = delta[i]
             for k in range(row.size):
-                p = 1.0 / (1.0 + math.exp(-row[k]))
+                p = 1.0 / (1.0 + np.exp(-row[k]))
                 out[k] = weights[i] * (p - y[k])
                 p = min(max(p, eps), 1 - eps)
                 if y[k] > 0:
-                    value -= weights[i] * y[k] * math.log(p)
+                    value -= weights[i] * y[k] * np.log(p)
                 if y[k] < 1:
-                    value -= weights[i] * (1 - y[k]) * math.log(1 - p)
+                    value -= weights[i] * (1 - y[k]) * np.log(1 - p)
         return value
 
 
@@ -214,7 +213,7 @@ class Poisson(Loss, name="poisson"):
         for i in range(scores.shape[0]):
             row = scores[i]
             for k in range(row.size):
-                row[k] = math.exp(row[k])
+                row[k] = np.exp(row[k])
 
     @staticmethod
     def loss(scores, targets, weights, delta):
@@ -225,11 +224,11 @@ class Poisson(Loss, name="poisson"):
             y = targets[i]
             out = delta[i]
             for k in range(row.size):
-                mu = math.exp(row[k])
+                mu = np.exp(row[k])
                 out[k] = weights[i] * (mu - y[k])
                 value += weights[i] * (mu - y[k])
                 if y[k] > 0:
-                    value += weights[i] * y[k] * (math.log(y[k]) - row[k])
+                    value += weights[i] * y[k] * (np.log(y[k]) - row[k])
         return value
 
     @staticmethod

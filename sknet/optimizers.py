@@ -8,7 +8,6 @@ for all steps of an epoch at once.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self
@@ -169,4 +168,4 @@ class Adam(Optimizer, name="adam"):
             g = grad[i]
             m[i] = keep_m * m[i] + new_m * g
             v[i] = keep_v * v[i] + new_v * (g * g)
-            params[i] -= eta * m[i] / (math.sqrt(v[i]) + epsilon)
+            params[i] -= eta * m[i] / (np.sqrt(v[i]) + epsilon)

@@ -1,0 +1,201 @@
+"""The kernels against plain NumPy and against numeric gradients."""
+
+from __future__ import annotations
+
+import itertools
+
+import naive
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sknet._network import CHUNK, Layout, Network, as_kernel_input
+from sknet._training import csr_objective, dense_objective
+from sknet.activations import Activation
+from sknet.losses import Loss
+
+ALPHA = 0.7
+
+
+def problem(loss, depth, weighted, n=13, dtype=np.float64, activation="tanh", seed=0):
+    """Return a network with `depth` hidden layers and a batch for it."""
+    rng = np.random.RandomState(seed)
+    n_outputs = 1 if loss == "squared_error" else 3
+    layout = Layout([5, *[4, 6, 3][:depth], n_outputs])
+    params = rng.normal(scale=0.5, size=layout.n_parameters).astype(dtype)
+    network = Network(layout, params, Activation.table[activation], Loss.table[loss])
+    X = rng.normal(size=(n, 5)) * (rng.rand(n, 5) < 0.7)
+    targets = {
+        "log_loss": rng.randint(0, 3, size=(n, 1)),
+        "binary_log_loss": rng.randint(0, 2, size=(n, 3)),
+        "squared_error": rng.normal(size=(n, 1)),
+        "poisson": rng.poisson(2.0, size=(n, 3)),
+    }[loss]
+    weights = rng.gamma(2.0, size=n) if weighted else np.ones(n)
+    return network, X.astype(dtype), targets.astype(dtype), weights.astype(dtype)
+
+
+def loss_and_grad(network, X, targets, weights, sparse=False):
+    """Return the kernels' objective and gradient over all rows."""
+    work = network.workspace(len(targets))
+    data = as_kernel_input(sp.csr_array(X) if sparse else X)
+    objective = csr_objective if sparse else dense_objective
+    arrays = [as_kernel_input(v) for v in (targets, weights)]
+    value = objective(
+        data,
+        *arrays,
+        float(weights.sum()),
+        network.layout.table,
+        network.params,
+        work,
+        ALPHA,
+        network.calls,
+    )
+    return value, work.grad
+
+
+def naive_objective(network, params, X, targets, weights):
+    return naive.objective(
+        *network.layout.split(params),
+        X,
+        targets,
+        weights,
+        network.activation.name,
+        network.loss.name,
+        ALPHA,
+    )
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
+@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("loss", Loss.table)
+@pytest.mark.parametrize("activation", Activation.table)
+def test_gradient(activation, loss, depth, weighted, sparse):
+    """Analytic gradients equal the plain reference's central differences to 1e-6.
+
+    With a step of 1e-5, truncation is of the order of 1e-10 and rounding of
+    1e-16 / 1e-5 = 1e-11, both relative.
+    """
+    network, X, targets, weights = problem(loss, depth, weighted, activation=activation)
+    value, grad = loss_and_grad(network, X, targets, weights, sparse)
+    expected = naive_objective(network, network.params, X, targets, weights)
+    assert_allclose(value, expected, rtol=1e-13)
+
+    numeric = np.empty_like(grad)
+    for i in range(grad.size):
+        ends = []
+        for step in (1e-5, -1e-5):
+            moved = network.params.copy()
+            moved[i] += step
+            ends.append(naive_objective(network, moved, X, targets, weights))
+        numeric[i] = (ends[0] - ends[1]) / 2e-5
+    assert np.linalg.norm(grad - numeric) < 1e-6 * np.linalg.norm(numeric)
+
+
+def test_squared_error_of_several_outputs():
+    """The value is the mean over outputs, the gradient that of the sum, as in scikit-learn."""
+    rng = np.random.RandomState(0)
+    scores, y = rng.normal(size=(2, 7, 3))
+    weights, delta = rng.gamma(2.0, size=7), np.empty((7, 3))
+    value = Loss.table["squared_error"].loss(scores, y, weights, delta)
+    assert_allclose(value, weights @ naive.LOSSES["squared_error"](scores, y), rtol=1e-14)
+    assert_allclose(delta, weights[:, None] * (scores - y), rtol=1e-14)
+
+
+@pytest.mark.parametrize("loss", Loss.table)
+def test_float32_gradient(loss):
+    """In float32 the gradient is that of float64 to float32's precision."""
+    results = []
+    for dtype in (np.float32, np.float64):
+        network, X, targets, weights = problem(loss, 2, True, dtype=np.float32)
+        network.params = network.params.astype(dtype)
+        value, grad = loss_and_grad(network, *(v.astype(dtype) for v in (X, targets, weights)))
+        assert grad.dtype == dtype
+        results.append((value, grad))
+    (value, grad), (value_64, grad_64) = results
+    assert_allclose(value, value_64, rtol=1e-5)
+    assert np.linalg.norm(grad - grad_64) < 1e-5 * np.linalg.norm(grad_64)
+
+
+@given(
+    n=st.integers(1, 40),
+    units=st.lists(st.integers(1, 20), min_size=2, max_size=5),
+    activation=st.sampled_from(list(Activation.table)),
+    sparse=st.booleans(),
+    seed=st.integers(0, 2**31),
+)
+@settings(max_examples=150, deadline=None)
+def test_any_shape(n, units, activation, sparse, seed):
+    """Scores and gradients agree with NumPy for any number of rows, layers and units."""
+    rng = np.random.RandomState(seed)
+    layout = Layout(units)
+    params = rng.normal(size=layout.n_parameters)
+    loss = Loss.table["squared_error"]
+    network = Network(layout, params, Activation.table[activation], loss)
+    X, targets = rng.normal(size=(n, units[0])), rng.normal(size=(n, units[-1]))
+    data = as_kernel_input(sp.csr_array(X) if sparse else X)
+    expected = naive.scores(*layout.split(params), X, activation)
+    assert_allclose(network.scores(data), expected, rtol=1e-9, atol=1e-9)
+    value, _ = loss_and_grad(network, X, targets, np.ones(n), sparse)
+    expected = naive_objective(network, params, X, targets, np.ones(n))
+    assert_allclose(value, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
+@pytest.mark.parametrize("n", [1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7])
+@pytest.mark.parametrize("loss", Loss.table)
+def test_prediction_in_chunks(loss, n, sparse):
+    network, X, *_ = problem(loss, 2, False, n=n)
+    data = as_kernel_input(sp.csr_array(X) if sparse else X)
+    scores = naive.scores(*network.layout.split(network.params), X, "tanh")
+    assert_allclose(network.scores(data), scores, rtol=1e-11, atol=1e-12)
+    linked = scores.copy()
+    network.loss.link(linked)
+    assert_allclose(network.scores(data, link=True), linked, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", Loss.table)
+def test_extreme_scores(loss):
+    """Losses stay finite where the link saturates, and NaN stays visible."""
+    part = Loss.table[loss]
+    top = 50.0 if loss == "poisson" else 1000.0
+    scores = np.array(list(itertools.product([top, 0.0, -top], repeat=2)))
+    y = np.zeros((len(scores), 1 if part.takes_codes else 2))
+    delta = np.empty_like(scores)
+    with np.errstate(all="ignore"):
+        assert np.isfinite(part.loss(scores, y, np.ones(len(scores)), delta))
+        assert np.isfinite(delta).all()
+        scores[4, 0] = np.nan
+        part.loss(scores, y, np.ones(len(scores)), delta)
+    assert np.isnan(delta[4]).any()
+
+
+def test_layout_views():
+    """Splitting gives views in order, and joining them gives the vector itself, not a copy."""
+    layout = Layout([3, 2, 4])
+    params = np.arange(layout.n_parameters, dtype=float)
+    coefs, intercepts = layout.split(params)
+    assert [W.shape for W in coefs] == [(3, 2), (2, 4)]
+    assert_array_equal(np.concatenate([v.ravel() for v in (*coefs, *intercepts)]), params)
+    assert layout.join(coefs, intercepts) is params
+    copies = [W.copy() for W in coefs]
+    assert_array_equal(layout.join(copies, intercepts), params)
+    assert layout.join(copies, intercepts) is not params
+    swapped = layout.join(coefs, [intercepts[0] + 1, intercepts[1]])
+    assert_array_equal(swapped[: layout.n_weights], params[: layout.n_weights])
+    assert swapped[layout.n_weights] == params[layout.n_weights] + 1
+
+
+def test_layout_names_a_wrong_shape():
+    layout = Layout([3, 2, 4])
+    coefs, intercepts = layout.split(np.zeros(layout.n_parameters))
+    with pytest.raises(ValueError, match=r"coefs_\[1\] has shape \(4, 2\).*\(2, 4\)"):
+        layout.join([coefs[0], coefs[1].T], intercepts)
+    with pytest.raises(ValueError, match=r"intercepts_\[0\] has shape \(3,\).*\(2,\)"):
+        layout.join(coefs, [np.zeros(3), intercepts[1]])
+    with pytest.raises(ValueError, match=r"intercepts_ has 1 .* 2"):
+        layout.join(coefs, intercepts[:1])
