@@ -1,0 +1,344 @@
+"""What a fitted network looks like: its loss curve and its first weights.
+
+The classes follow scikit-learn's convention for displays, read public fitted
+attributes only, and so serve scikit-learn's own perceptrons as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, isqrt, sqrt
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class LossCurveDisplay:
+    """Training loss of each epoch, and validation scores where there are any.
+
+    Make it by :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    loss_curve : array-like of shape (n_epochs,)
+        Training loss of each epoch.
+    validation_scores : array-like of shape (n_epochs,), default=None
+        Score on held-out data after each epoch; None: there is none.
+    name : str, default=None
+        What the legend calls the estimator; None: no name.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the loss.
+    validation_ax_ : matplotlib Axes or None
+        Axes with the validation scores, on the right side of the same frame.
+    figure_ : matplotlib Figure
+        Figure that holds both.
+    lines_ : list of matplotlib Line2D
+        The loss and, where there are any, the validation scores.
+
+    See Also
+    --------
+    WeightsDisplay : What the first layer looks for.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknet import MLPClassifier
+    >>> from sknet.display import LossCurveDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = MLPClassifier(early_stopping=True, max_iter=300, random_state=0).fit(X, y)
+    >>> display = LossCurveDisplay.from_estimator(clf)
+    >>> display.ax_.get_ylabel(), display.validation_ax_.get_ylabel()
+    ('Training loss', 'Validation score')
+    """
+
+    def __init__(
+        self,
+        loss_curve: Sequence[float],
+        validation_scores: Sequence[float] | None = None,
+        *,
+        name: str | None = None,
+    ) -> None:
+        self.loss_curve = loss_curve
+        self.validation_scores = validation_scores
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        name: str | None = None,
+        ax: Axes | None = None,
+        validation_ax: Axes | None = None,
+        **line_kwargs: Any,
+    ) -> Self:
+        """Plot the loss curve of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted perceptron, sknet's or scikit-learn's, or a pipeline or a
+            search whose last fitted estimator is one.
+        name : str, default=None
+            What the legend calls the estimator; None: its class's name.
+        ax : matplotlib Axes, default=None
+            Axes to draw the loss on; None: new ones.
+        validation_ax : matplotlib Axes, default=None
+            Axes to draw validation scores on; None: new ones on the right.
+        **line_kwargs : dict
+            Passed to :meth:`matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        LossCurveDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If it has recorded no loss curve, as with ``solver='lbfgs'``.
+        """
+        network = _last_estimator(estimator)
+        if not getattr(network, "loss_curve_", None):
+            raise ValueError(
+                f"{network} has no loss_curve_ to plot: only solvers that train in epochs, such as "
+                "'adam' and 'sgd', record one ('lbfgs' does not). Fit with one of those."
+            )
+        display = cls(
+            network.loss_curve_,
+            getattr(network, "validation_scores_", None),
+            name=type(network).__name__ if name is None else name,
+        )
+        return display.plot(ax, validation_ax=validation_ax, **line_kwargs)
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        name: str | None = None,
+        validation_ax: Axes | None = None,
+        **line_kwargs: Any,
+    ) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw the loss on; None: new ones.
+        name : str, default=None
+            What the legend calls the estimator; None: the display's own name.
+        validation_ax : matplotlib Axes, default=None
+            Axes to draw validation scores on; None: new ones on the right.
+            Give the first display's `validation_ax_` to compare several.
+        **line_kwargs : dict
+            Passed to :meth:`matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        LossCurveDisplay
+            The display itself.
+        """
+        self.ax_ = _new_axes() if ax is None else ax
+        self.figure_ = self.ax_.figure
+        self.validation_ax_ = validation_ax
+        name = self.name if name is None else name
+        prefix = "" if name is None else f"{name}: "
+        epochs = np.arange(1, len(self.loss_curve) + 1)
+        style = {"label": f"{prefix}training loss", **line_kwargs}
+        self.lines_ = self.ax_.plot(epochs, self.loss_curve, **style)
+        self.ax_.set(xlabel="Epoch", ylabel="Training loss")
+        if self.validation_scores is not None:
+            right = self.ax_.twinx() if validation_ax is None else validation_ax
+            style = {"color": self.lines_[0].get_color(), "linestyle": "--", **line_kwargs}
+            style["label"] = f"{prefix}validation score"
+            self.lines_ += right.plot(epochs, self.validation_scores, **style)
+            right.set_ylabel("Validation score")
+            self.validation_ax_ = right
+        self._legend()
+        return self
+
+    def _legend(self) -> None:
+        # One legend for both axes, on the upper one: the other would draw its lines across it.
+        axes = [self.ax_] if self.validation_ax_ is None else [self.ax_, self.validation_ax_]
+        handles = [line for ax in axes for line in ax.get_legend_handles_labels()[0]]
+        for ax in axes:
+            if legend := ax.get_legend():
+                legend.remove()
+        axes[-1].legend(handles=handles, loc="center right" if len(axes) > 1 else "upper right")
+
+
+class WeightsDisplay:
+    """Weights of the first layer, each unit's as one image.
+
+    All images share one scale, symmetric about zero, and stand in the order of
+    the units. Make it by :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_features, n_units)
+        First layer's weights.
+    image_shape : tuple of int, default=None
+        Height and width of the images that the features are pixels of, row by
+        row; None: they are square.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the images.
+    figure_ : matplotlib Figure
+        Figure that holds them.
+    images_ : list of matplotlib AxesImage
+        One image for each unit.
+
+    See Also
+    --------
+    LossCurveDisplay : How training went.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sknet import MLPClassifier
+    >>> from sknet.display import WeightsDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> clf = MLPClassifier(hidden_layer_sizes=(20,), max_iter=300, random_state=0).fit(X, y)
+    >>> display = WeightsDisplay.from_estimator(clf, image_shape=(8, 8), n_units=16)
+    >>> len(display.images_)
+    16
+    """
+
+    def __init__(self, weights: np.ndarray, *, image_shape: tuple[int, int] | None = None) -> None:
+        self.weights = weights
+        self.image_shape = image_shape
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        image_shape: tuple[int, int] | None = None,
+        n_units: int | None = None,
+        ax: Axes | None = None,
+        **image_kwargs: Any,
+    ) -> Self:
+        """Plot the first layer of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted perceptron, sknet's or scikit-learn's, or a pipeline or a
+            search whose last fitted estimator is one.
+        image_shape : tuple of int, default=None
+            Height and width of the images that the features are pixels of,
+            row by row; None: they are square.
+        n_units : int, default=None
+            How many units to show, the first ones, >= 1; None: all.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None: new ones.
+        **image_kwargs : dict
+            Passed to :meth:`matplotlib.axes.Axes.imshow`.
+
+        Returns
+        -------
+        WeightsDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If it has no weights, `n_units` is below 1, or the features do not
+            fill an image of that shape.
+        """
+        network = _last_estimator(estimator)
+        if not hasattr(network, "coefs_"):
+            raise ValueError(f"{network} has no coefs_ to plot: give a multilayer perceptron.")
+        if n_units is not None and n_units < 1:
+            raise ValueError(f"n_units={n_units}, but at least one unit must be shown.")
+        display = cls(network.coefs_[0][:, :n_units], image_shape=image_shape)
+        return display.plot(ax, **image_kwargs)
+
+    def plot(self, ax: Axes | None = None, **image_kwargs: Any) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None: new ones.
+        **image_kwargs : dict
+            Passed to :meth:`matplotlib.axes.Axes.imshow`.
+
+        Returns
+        -------
+        WeightsDisplay
+            The display itself.
+
+        Raises
+        ------
+        ValueError
+            If the features do not fill an image of that shape.
+        """
+        n_features, n_units = self.weights.shape
+        height, width = self.image_shape or (isqrt(n_features), isqrt(n_features))
+        if height * width != n_features:
+            raise ValueError(
+                f"{n_features} features do not fill an image of {height} x {width} pixels: give "
+                f"image_shape=(height, width) with height * width = {n_features}."
+            )
+        self.ax_ = _new_axes() if ax is None else ax
+        self.figure_ = self.ax_.figure
+        limit = np.abs(self.weights).max()
+        style = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, **image_kwargs}
+        n_columns = ceil(sqrt(n_units * height / width))
+        gap = max(height, width) / 8
+        self.images_ = []
+        for k, column in enumerate(self.weights.T):
+            left, top = (k % n_columns) * (width + gap), (k // n_columns) * (height + gap)
+            extent = (left, left + width, top + height, top)
+            image = column.reshape(height, width)
+            self.images_.append(self.ax_.imshow(image, extent=extent, **style))
+        n_rows = ceil(n_units / n_columns)
+        # Each image has set the limits to its own frame.
+        self.ax_.set_xlim(-gap, min(n_units, n_columns) * (width + gap))
+        self.ax_.set_ylim(n_rows * (height + gap), -gap)
+        self.ax_.set_axis_off()
+        return self
+
+
+def _last_estimator(estimator: Any) -> Any:
+    """Return the perceptron inside pipelines, searches and target transformers."""
+    while True:
+        check_is_fitted(estimator)
+        if isinstance(estimator, Pipeline):
+            estimator = estimator[-1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif hasattr(estimator, "regressor_"):
+            estimator = estimator.regressor_
+        elif hasattr(estimator, "best_params_"):
+            raise ValueError(
+                f"{type(estimator).__name__} has kept no fitted estimator: fit it with refit=True."
+            )
+        else:
+            return estimator
+
+
+def _new_axes() -> Axes:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "Plots need matplotlib, which is not installed. Install it with: "
+            "python -m pip install 'sknet-mlp[plot]'"
+        ) from error
+    return plt.subplots()[1]
