@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
@@ -78,7 +79,7 @@ class BaseMLP(BaseEstimator):
 
     # What the two estimators fill in.
 
-    def _encode(self, y: np.ndarray, incremental: bool) -> np.ndarray:
+    def _encode(self, y: np.ndarray, incremental: bool, classes: Any = None) -> np.ndarray:
         """Return the targets that the loss takes, of shape (n_samples, n_targets)."""
         raise NotImplementedError
 
@@ -127,7 +128,27 @@ class BaseMLP(BaseEstimator):
         """
         return self._fit(X, y, sample_weight, incremental=False)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Self:
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, *, incremental: bool, classes: Any = None
+    ) -> Self:
+        before = vars(self).copy()
+        try:
+            self._train(X, y, sample_weight, incremental, classes)
+        except BaseException:
+            # A call that fails leaves the model that an earlier one has fitted.
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        if not all(np.isfinite(w).all() for w in (*self.coefs_, *self.intercepts_)):
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                "values and need to be preprocessed, for instance with "
+                "sklearn.preprocessing.StandardScaler; or learning_rate_init="
+                f"{self.learning_rate_init} is too large."
+            )
+        return self
+
+    def _train(self, X: Any, y: Any, sample_weight: Any, incremental: bool, classes: Any) -> None:
         if incremental and self.early_stopping:
             raise ValueError(
                 "partial_fit does not support early_stopping=True: one pass over the data has no "
@@ -140,25 +161,27 @@ class BaseMLP(BaseEstimator):
             X,
             y,
             accept_sparse="csr",
-            dtype=(np.float64, np.float32) if first else self.coefs_[0].dtype,
+            dtype=(np.float64, np.float32) if first else self._network().params.dtype,
             order="C",
             multi_output=True,
             y_numeric=isinstance(self, RegressorMixin),
             reset=first,
         )
+        if sp.issparse(y):
+            y = y.toarray()
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         weights = _validate_weights(sample_weight, X)
         random_state = check_random_state(self.random_state)
-        targets = self._encode(y, incremental).astype(X.dtype, copy=False, order="C")
-        self.n_outputs_ = self._count_outputs(targets)
+        targets = self._encode(y, incremental, classes).astype(X.dtype, copy=False, order="C")
+        n_outputs = self._count_outputs(targets)
         if first:
+            self.n_outputs_ = n_outputs
             self._initialize((X.shape[1], *hidden, self.n_outputs_), X.dtype, random_state)
-        elif self.n_outputs_ != self.coefs_[-1].shape[1]:
+        elif n_outputs != self.n_outputs_:
             raise ValueError(
-                f"y has {self.n_outputs_} outputs, but the network fitted before has "
-                f"{self.coefs_[-1].shape[1]}. Give the same outputs, or fit anew with "
-                "warm_start=False."
+                f"y has {n_outputs} outputs, but the network fitted before has "
+                f"{self.n_outputs_}. Give the same outputs, or fit anew with warm_start=False."
             )
         if self.solver == "lbfgs":
             self._train_lbfgs(X, targets, weights)
@@ -167,24 +190,17 @@ class BaseMLP(BaseEstimator):
             self._train_stochastic(
                 X, targets, weights, is_weighted, random_state, first, incremental
             )
-        if not all(np.isfinite(w).all() for w in (*self.coefs_, *self.intercepts_)):
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large "
-                "values and need to be preprocessed, for instance with "
-                "sklearn.preprocessing.StandardScaler; or learning_rate_init="
-                f"{self.learning_rate_init} is too large."
-            )
-        return self
 
     def _hidden_units(self) -> list[int]:
         sizes = self.hidden_layer_sizes
-        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-        if not all(isinstance(size, (int, np.integer)) and size > 0 for size in sizes):
+        sizes = list(sizes) if np.iterable(sizes) else [sizes]
+        whole = all(isinstance(s, Integral) and not isinstance(s, bool) for s in sizes)
+        if not whole or any(size <= 0 for size in sizes):
             raise ValueError(
-                f"hidden_layer_sizes must be > 0, got {sizes}. Give one integer >= 1 for each "
-                "hidden layer, for example hidden_layer_sizes=(100, 50)."
+                f"hidden_layer_sizes must be {'> 0' if whole else 'integers'}, got {sizes}. Give "
+                "one integer >= 1 for each hidden layer, for example hidden_layer_sizes=(100, 50)."
             )
-        return sizes
+        return [int(size) for size in sizes]  # NumPy's small integers would wrap around
 
     def _initialize(
         self, units: tuple[int, ...], dtype: Any, random_state: np.random.RandomState
@@ -211,14 +227,16 @@ class BaseMLP(BaseEstimator):
         self.validation_scores_: list[float] | None = [] if self.early_stopping else None
         self.best_validation_score_ = -np.inf if self.early_stopping else None
 
-    def _network(self) -> Network:
+    def _network(self, loss: type[Loss] | None = None) -> Network:
         """Return the network of the fitted weights, whoever set them."""
         from sknet._network import Layout, Network
 
-        units = [self.coefs_[0].shape[0], *(W.shape[1] for W in self.coefs_)]
-        layout = Layout(units)
+        hidden = [n for W in self.coefs_[:-1] for n in np.shape(W)[-1:]]
+        layout = Layout([self.n_features_in_, *hidden, self.n_outputs_])
         params = layout.join(self.coefs_, self.intercepts_)
-        return Network(layout, params, Activation.table[self.activation], self._loss_part())
+        if params.dtype not in (np.float64, np.float32):
+            params = params.astype(np.float64)
+        return Network(layout, params, Activation.table[self.activation], loss or self._loss_part())
 
     def _train_lbfgs(self, X: Any, targets: np.ndarray, weights: np.ndarray) -> None:
         from sknet import _lbfgs
@@ -250,9 +268,12 @@ class BaseMLP(BaseEstimator):
 
         network = self._network()
         hyperparameters = self.get_params(deep=False)
-        if not incremental or not hasattr(self, "_optimizer"):
+        slots = getattr(getattr(self, "_optimizer", None), "slots", None)
+        # Moments of a network of other sizes (drawn for L-BFGS, or set by hand) are of no use.
+        if not incremental or slots is None or slots.shape[1] != network.params.size:
             optimizer = Optimizer.table[self.solver]
             self._optimizer = optimizer.start(hyperparameters, network.params)
+        self._optimizer.slots = self._optimizer.slots.astype(network.params.dtype, copy=False)
         # As in scikit-learn, of the optimisers only gradient descent has a schedule.
         schedule = Schedule.table[self.learning_rate if self.solver == "sgd" else "constant"]
         watched = "best_validation_score_" if self.early_stopping else "best_loss_"
@@ -270,6 +291,12 @@ class BaseMLP(BaseEstimator):
                 lambda network: self._validation_score(network.scores(X_val), y_val, w_val),
                 network.params.copy() if first else None,
             )
+            if w_val is not None and not w_val.any():
+                raise ValueError(
+                    "sample_weight is zero for all samples of the validation set, which leaves "
+                    "nothing to score. Increase 'validation_fraction', or leave out samples of "
+                    "weight 0."
+                )
         _fit.run(
             self,
             network,
@@ -286,12 +313,19 @@ class BaseMLP(BaseEstimator):
     def _hold_out(
         self, rows: np.ndarray, targets: np.ndarray, random_state: np.random.RandomState
     ) -> tuple[np.ndarray, np.ndarray]:
-        train, held_out = train_test_split(
-            rows,
-            random_state=random_state,
-            test_size=self.validation_fraction,
-            stratify=self._strata(targets),
-        )
+        try:
+            train, held_out = train_test_split(
+                rows,
+                random_state=random_state,
+                test_size=self.validation_fraction,
+                stratify=self._strata(targets),
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {rows.size} samples cannot be "
+                f"set aside for early_stopping: {error} Change 'validation_fraction', give more "
+                "samples, or set early_stopping=False."
+            ) from error
         if held_out.size < 2:
             raise ValueError(
                 "The validation set is too small: validation_fraction="
@@ -307,7 +341,9 @@ class BaseMLP(BaseEstimator):
         from sknet._network import as_kernel_input
 
         check_is_fitted(self, "coefs_")
-        network = self._network()
+        # As in scikit-learn the link is the one of training, whatever `loss` is set to since.
+        fitted = (p for p in Loss.table.values() if p.out_activation == self.out_activation_)
+        network = self._network(next(fitted))
         X = validate_data(
             self, X, accept_sparse="csr", dtype=network.params.dtype, order="C", reset=False
         )
@@ -319,6 +355,9 @@ class BaseMLP(BaseEstimator):
         if hasattr(self, "coefs_"):
             network = self._network()
             self.coefs_, self.intercepts_ = network.layout.split(network.params)
+        if hasattr(self, "_optimizer"):
+            # A memory map of a file would be read-only, or training would write to the file.
+            self._optimizer.slots = np.array(self._optimizer.slots)
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags: sparse input is accepted, several targets as well."""
@@ -330,6 +369,8 @@ class BaseMLP(BaseEstimator):
 def _validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
     """Return one weight for each row of X, in its dtype; ones for None."""
     weights = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+    if isinstance(sample_weight, Real) and not np.isfinite(weights[0]):
+        raise ValueError(f"sample_weight={sample_weight} is not a finite number.")
     if weights.min() < 0:
         raise ValueError(
             f"sample_weight has negative values (the least is {weights.min():g}); weights must be "
@@ -520,19 +561,31 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
 
-    def _encode(self, y: Any, incremental: bool) -> np.ndarray:
+    def _encode(self, y: Any, incremental: bool, classes: Any = None) -> np.ndarray:
         check_classification_targets(y)
         kind = type_of_target(y, input_name="y")
+        is_multilabel = kind.startswith("multilabel")
         if kind == "multiclass-multioutput":
             raise ValueError(
                 "y has several columns of class labels (multiclass-multioutput), which one network "
                 "does not take: give one column, or an indicator matrix of 0 and 1, or wrap the "
                 "estimator in sklearn.multioutput.MultiOutputClassifier."
             )
+        if incremental and _check_partial_fit_first_call(self, classes):
+            self._label_binarizer = LabelBinarizer().fit(y if is_multilabel else classes)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
+            before = self._label_binarizer.y_type_
+            if is_multilabel != before.startswith("multilabel") or (
+                is_multilabel and y.shape[1] != len(self.classes_)
+            ):
+                raise ValueError(
+                    f"y of shape {y.shape} is of the kind {kind!r}, but the labels fitted before "
+                    f"are {before!r} with the classes {self.classes_}. Give labels of the same "
+                    "kind, or call fit with warm_start=False."
+                )
             self._check_known_classes(unique_labels(y))
         if self._label_binarizer.y_type_.startswith("multilabel"):
             return self._label_binarizer.transform(y)
@@ -601,10 +654,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             If the first call names no classes, `y` has others, or
             ``early_stopping`` is set; and as `fit`.
         """
-        if _check_partial_fit_first_call(self, classes):
-            multilabel = type_of_target(y).startswith("multilabel")
-            self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
-        return self._fit(X, y, sample_weight, incremental=True)
+        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return raw scores: the log-odds of each class, before softmax or logistic.
@@ -859,7 +909,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
 
-    def _encode(self, y: Any, incremental: bool) -> np.ndarray:
+    def _encode(self, y: Any, incremental: bool, classes: Any = None) -> np.ndarray:
+        if y.dtype.kind not in "biuf":
+            raise ValueError(
+                f"y must hold numbers, got {y.dtype}. For class labels use MLPClassifier."
+            )
         self._loss_part().check_targets(y)
         return y.reshape(len(y), -1)
 
