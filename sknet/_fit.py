@@ -73,7 +73,7 @@ def run(
     n = rows.size
     size = _batch_size(model.batch_size, n)
     n_steps = -(-n // size)
-    work = network.workspace(size, gathered=True)
+    work = network.workspace(data.X, size)
     calls = network.calls.copy()
     calls[STEP] = address(optimizer.step, "step", network.params.dtype)
     epoch = csr_epoch if isinstance(data.X, CSR) else dense_epoch

@@ -1,52 +1,68 @@
-"""The three products of a layer, and the sums over a batch beside them.
+"""The products of a layer, tile by tile.
 
 Roles of `_jit`: kernels reach these functions by address, so that each is
-compiled once, whatever calls it.
+compiled once, whatever calls it. There is no BLAS beneath: no thread pools,
+and the same bits on every machine with vectors of the same width.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from sknet._simd import COLUMN_BYTES, ROWS, tile_full, tile_narrow, tile_row
 
-def affine(A: np.ndarray, W: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    """Overwrite `out` by A W + b: a layer forwards.
-
-    Parameters
-    ----------
-    A : ndarray of shape (n_samples, fan_in)
-    W : ndarray of shape (fan_in, fan_out)
-    b : ndarray of shape (fan_out,)
-    out : ndarray of shape (n_samples, fan_out)
-    """
-    np.dot(A, W, out)
-    for i in range(out.shape[0]):
-        row = out[i]
-        for j in range(row.size):
-            row[j] += b[j]
+# Side of the blocks in which a matrix is transposed: two of them fit the L1 cache.
+BLOCK = 32
 
 
-def weight_gradient(A: np.ndarray, D: np.ndarray, out: np.ndarray) -> None:
-    """Overwrite `out` by A' D: the gradient of a layer's weights.
+def product(A: np.ndarray, B: np.ndarray, bias: np.ndarray, out: np.ndarray) -> None:
+    """Overwrite `out` by A B + bias.
+
+    The last rows are computed in a full tile that overlaps the one before, so
+    that rows need no masks; the last columns in vectors that are masked.
 
     Parameters
     ----------
-    A : ndarray of shape (n_samples, fan_in)
-        What the layer took.
-    D : ndarray of shape (n_samples, fan_out)
-        Derivative of the loss by what it gave.
-    out : ndarray of shape (fan_in, fan_out)
+    A : ndarray of shape (m, k)
+        Of any strides: a transpose costs nothing.
+    B : ndarray of shape (k, n)
+    bias : ndarray of shape (n,)
+    out : ndarray of shape (m, n)
+        Must not overlap the others.
     """
-    np.dot(A.T, D, out)
+    m, n = out.shape
+    lanes = COLUMN_BYTES // out.itemsize
+    j = 0
+    while j < n:
+        width = min(n - j, lanes)
+        is_full = n - j >= 2 * lanes
+        i = 0
+        while i < m:
+            if m < ROWS:
+                tile_row(A, i, B, bias, out, j, width)
+                i += 1
+            else:
+                start = min(i, m - ROWS)
+                if is_full:
+                    tile_full(A, start, B, bias, out, j, lanes)
+                else:
+                    tile_narrow(A, start, B, bias, out, j, width)
+                i += ROWS
+        j += 2 * lanes if is_full and m >= ROWS else width
 
 
-def input_gradient(D: np.ndarray, W: np.ndarray, out: np.ndarray) -> None:
-    """Overwrite `out` by D W': a layer backwards.
+def transpose(W: np.ndarray, out: np.ndarray) -> None:
+    """Overwrite `out` by the transpose of W.
 
     Parameters
     ----------
-    D : ndarray of shape (n_samples, fan_out)
-    W : ndarray of shape (fan_in, fan_out)
-    out : ndarray of shape (n_samples, fan_in)
+    W : ndarray of shape (k, n)
+    out : ndarray of shape (n, k)
     """
-    np.dot(D, W.T, out)
+    k, n = W.shape
+    for top in range(0, k, BLOCK):
+        for left in range(0, n, BLOCK):
+            for i in range(top, min(top + BLOCK, k)):
+                row = W[i]
+                for j in range(left, min(left + BLOCK, n)):
+                    out[j, i] = row[j]

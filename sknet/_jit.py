@@ -23,7 +23,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numba
 import numpy as np
@@ -33,6 +33,8 @@ from numba.core.ccallback import CFunc
 from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
+
+from sknet._simd import VECTOR_BITS
 
 # nnan and ninf stay out: a diverging loss has to stay visible as NaN.
 # The NumPy error model drops the zero checks that keep a division scalar.
@@ -48,9 +50,10 @@ class Array(NamedTuple):
 
     ndim: int
     readonly: bool
+    layout: Literal["C", "A"] = "C"
 
 
-IN_1D, IN_2D = Array(1, True), Array(2, True)
+IN_1D, IN_2D, IN_ANY_STRIDES = Array(1, True), Array(2, True), Array(2, True, "A")
 OUT_1D, OUT_2D = Array(1, False), Array(2, False)
 
 _signatures: dict[str, Callable[[types.Float], Any]] = {}
@@ -74,7 +77,9 @@ def _role(role: str, *, returns: types.Type = types.void, **arguments: Array) ->
     """
 
     def signature(dtype: types.Float) -> Any:
-        return returns(*(types.Array(dtype, a.ndim, "C", a.readonly) for a in arguments.values()))
+        return returns(
+            *(types.Array(dtype, a.ndim, a.layout, a.readonly) for a in arguments.values())
+        )
 
     _signatures[role] = signature
     if PYTHON_MODE:
@@ -97,9 +102,8 @@ def _role(role: str, *, returns: types.Type = types.void, **arguments: Array) ->
 
 # The roles. A parameter that is only read is declared read-only, which a
 # writeable array converts to for free: users' read-only data needs no copy.
-call_affine = _role("affine", A=IN_2D, W=IN_2D, b=IN_1D, out=OUT_2D)
-call_weight_gradient = _role("weight_gradient", A=IN_2D, D=IN_2D, out=OUT_2D)
-call_input_gradient = _role("input_gradient", D=IN_2D, W=IN_2D, out=OUT_2D)
+call_product = _role("product", A=IN_ANY_STRIDES, B=IN_2D, bias=IN_1D, out=OUT_2D)
+call_transpose = _role("transpose", W=IN_2D, out=OUT_2D)
 call_forward = _role("forward", a=OUT_1D)
 call_backward = _role("backward", z=IN_1D, a=IN_1D, delta=OUT_1D)
 call_link = _role("link", scores=OUT_2D)
@@ -206,7 +210,7 @@ def _stamp(compiled: Any) -> None:
     """
     file: Any = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if hasattr(file, "_source_stamp"):  # private to Numba; tests/test_jit.py sees that it works
-        file._source_stamp = (file._source_stamp, _package_digest())
+        file._source_stamp = (file._source_stamp, _package_digest(), VECTOR_BITS)
 
 
 def _view(ndim: int) -> Any:

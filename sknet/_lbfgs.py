@@ -34,14 +34,13 @@ def run(model: Any, network: Network, data: Data) -> None:
     """
     objective = csr_objective if isinstance(data.X, CSR) else dense_objective
     targets, weights = frozen(data.targets), frozen(data.weights)
-    weight_sum = float(weights.sum())
-    work = network.workspace(weights.size)
+    work = network.workspace(data.X, weights.size)
     layout, alpha = network.layout.table, float(model.alpha)
 
     def loss_and_grad(params: np.ndarray) -> tuple[float, np.ndarray]:
         network.params[:] = params
         value = objective(
-            data.X, targets, weights, weight_sum, layout, network.params, work, alpha, network.calls
+            data.X, targets, weights, layout, network.params, work, alpha, network.calls
         )
         return value, work.grad.copy()
 

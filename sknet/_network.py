@@ -20,6 +20,7 @@ each, so that depth and widths never enter a type and never recompile.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -31,13 +32,12 @@ import scipy.sparse as sp
 from sknet import _gemm
 from sknet._jit import (
     address,
-    call_affine,
     call_backward,
     call_forward,
-    call_input_gradient,
     call_link,
     call_loss,
-    call_weight_gradient,
+    call_product,
+    call_transpose,
     frozen,
     inner,
     kernel,
@@ -52,7 +52,7 @@ from sknet.losses import Loss
 FAN_IN, FAN_OUT, WEIGHTS, BIASES, UNITS_BEFORE = range(5)
 
 # Entries of `calls`. From HIDDEN on: forward and backward of each hidden layer.
-AFFINE, WEIGHT_GRADIENT, INPUT_GRADIENT, LINK, LOSS, STEP, HIDDEN = range(7)
+PRODUCT, TRANSPOSE, LINK, LOSS, STEP, HIDDEN = range(6)
 
 # The first layer. A plain 0 as an argument is a type of its own to Numba, for
 # which it would compile the called function once more.
@@ -61,6 +61,9 @@ FIRST = np.int64(0)
 # Rows that prediction takes through the network at a time, so that their
 # activations stay in the cache.
 CHUNK = 256
+
+# The same for training: a dense batch of more rows is taken in pieces.
+PIECE = 512
 
 
 class CSR(NamedTuple):
@@ -72,9 +75,10 @@ class CSR(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Scratch arrays of one batch; the flat ones hold a block for each layer.
+    """Scratch arrays of one batch; `z`, `a` and `delta` hold a block for each layer.
 
-    `z` is empty unless an activation's slope needs its input.
+    `z` is empty unless an activation's slope needs its input, `more` unless
+    batches are taken in pieces, whose gradients it holds before they are added.
     """
 
     rows: np.ndarray
@@ -84,6 +88,9 @@ class Workspace(NamedTuple):
     a: np.ndarray
     delta: np.ndarray
     grad: np.ndarray
+    more: np.ndarray
+    zeros: np.ndarray
+    transposed: np.ndarray
 
 
 class Layout:
@@ -100,7 +107,8 @@ class Layout:
         fan_in, fan_out = np.array(self.units[:-1]), np.array(self.units[1:])
         ends = np.cumsum(fan_in * fan_out)
         self.n_weights = int(ends[-1])
-        self.n_parameters = self.n_weights + int(fan_out.sum())
+        self.n_units = int(fan_out.sum())
+        self.n_parameters = self.n_weights + self.n_units
         before = np.cumsum(fan_out) - fan_out
         self.table = np.ascontiguousarray(
             np.column_stack(
@@ -174,8 +182,20 @@ class Network:
     ) -> None:
         self.layout = layout
         self.params = params
+        self.coefs, self.intercepts = layout.split(params)
         self.activation = activation
         self.loss = loss
+
+    def is_made_of(self, *parts: Any) -> bool:
+        """Return whether weights, biases, activation and loss are this network's very objects."""
+        coefs, intercepts, activation, loss = parts
+        arrays, own = (*coefs, *intercepts), (*self.coefs, *self.intercepts)
+        return (
+            len(arrays) == len(own)
+            and all(map(operator.is_, arrays, own))
+            and activation is self.activation
+            and loss is self.loss
+        )
 
     @cached_property
     def calls(self) -> np.ndarray:
@@ -183,38 +203,41 @@ class Network:
         dtype = self.params.dtype
         n_hidden = len(self.layout.table) - 1
         calls = np.zeros(HIDDEN + 2 * n_hidden, np.int64)
-        calls[AFFINE] = address(_gemm.affine, "affine", dtype)
-        calls[WEIGHT_GRADIENT] = address(_gemm.weight_gradient, "weight_gradient", dtype)
-        calls[INPUT_GRADIENT] = address(_gemm.input_gradient, "input_gradient", dtype)
+        calls[PRODUCT] = address(_gemm.product, "product", dtype)
+        calls[TRANSPOSE] = address(_gemm.transpose, "transpose", dtype)
         calls[LINK] = address(self.loss.link, "link", dtype)
         calls[LOSS] = address(self.loss.loss, "loss", dtype)
         calls[HIDDEN::2] = address(self.activation.forward, "forward", dtype)
         calls[HIDDEN + 1 :: 2] = address(self.activation.backward, "backward", dtype)
         return calls
 
-    def workspace(self, n_rows: int, gathered: bool = False) -> Workspace:
-        """Return scratch for batches of up to `n_rows`; `gathered`: with room for their data."""
-        table, dtype = self.layout.table, self.params.dtype
-        units = int(table[:, FAN_OUT].sum())
-        n_targets = 1 if self.loss.takes_codes else self.layout.units[-1]
+    def workspace(self, X: np.ndarray | CSR, batch_size: int) -> Workspace:
+        """Return scratch for batches of up to `batch_size` rows of X."""
+        layout, dtype = self.layout, self.params.dtype
+        is_dense = not isinstance(X, CSR)
+        n_rows = min(batch_size, PIECE) if is_dense else batch_size
+        n_targets = 1 if self.loss.takes_codes else layout.units[-1]
+        inner_weights = np.prod(layout.table[1:, :WEIGHTS], axis=1)
         return Workspace(
-            rows=np.empty(n_rows * self.layout.units[0] if gathered else 0, dtype),
-            targets=np.empty(n_rows * n_targets if gathered else 0, dtype),
-            weights=np.empty(n_rows if gathered else 0, dtype),
-            z=np.empty(n_rows * units if self.activation.needs_input else 0, dtype),
-            a=np.empty(n_rows * units, dtype),
-            delta=np.empty(n_rows * units, dtype),
+            rows=np.empty(n_rows * layout.units[0] if is_dense else 0, dtype),
+            targets=np.empty(n_rows * n_targets, dtype),
+            weights=np.empty(n_rows, dtype),
+            z=np.empty(n_rows * layout.n_units if self.activation.needs_input else 0, dtype),
+            a=np.empty(n_rows * layout.n_units, dtype),
+            delta=np.empty(n_rows * layout.n_units, dtype),
             grad=np.empty_like(self.params),
+            more=np.empty(self.params.size if n_rows < batch_size else 0, dtype),
+            zeros=np.zeros(max(layout.units[1:]), dtype),
+            transposed=np.empty(inner_weights.max(initial=0), dtype),
         )
 
     def scores(self, X: np.ndarray | CSR, *, link: bool = False) -> np.ndarray:
         """Return raw scores, or with `link` predictions, of shape (n_samples, n_outputs)."""
         n = X.indptr.size - 1 if isinstance(X, CSR) else X.shape[0]
         out = np.empty((n, self.layout.units[-1]), self.params.dtype)
-        table = self.layout.table
-        a = np.empty(min(n, CHUNK) * int(table[:, FAN_OUT].sum()), self.params.dtype)
+        a = np.empty(min(n, CHUNK) * self.layout.n_units, self.params.dtype)
         run = csr_scores if isinstance(X, CSR) else dense_scores
-        run(X, table, self.params, a, self.calls, link, out)
+        run(X, self.layout.table, self.params, a, self.calls, link, out)
         return out
 
 
@@ -263,8 +286,8 @@ def forward(layout, params, z, a, m, calls):
             for i in range(flat.size):
                 kept[i] = flat[i]
         call_forward(calls[HIDDEN + 2 * l], flat)
-        call_affine(
-            calls[AFFINE],
+        call_product(
+            calls[PRODUCT],
             block(a, layout, l, m),
             weights_of(params, layout, l + 1),
             biases_of(params, layout, l + 1),
@@ -273,7 +296,7 @@ def forward(layout, params, z, a, m, calls):
 
 
 @inner
-def backward(layout, params, work, targets, weights, m, calls):
+def backward(layout, params, grad, work, targets, weights, m, calls):
     """Go from the scores back to the first layer's delta.
 
     Fills the gradient of all biases, and of all weights but the first layer's,
@@ -289,7 +312,7 @@ def backward(layout, params, work, targets, weights, m, calls):
     )
     for l in range(last, -1, -1):
         delta = block(work.delta, layout, l, m)
-        sums = biases_of(work.grad, layout, l)
+        sums = biases_of(grad, layout, l)
         for j in range(sums.size):
             sums[j] = 0
         for i in range(m):
@@ -297,18 +320,13 @@ def backward(layout, params, work, targets, weights, m, calls):
             for j in range(sums.size):
                 sums[j] += row[j]
         if l > 0:
-            call_weight_gradient(
-                calls[WEIGHT_GRADIENT],
-                block(work.a, layout, l - 1, m),
-                delta,
-                weights_of(work.grad, layout, l),
-            )
-            call_input_gradient(
-                calls[INPUT_GRADIENT],
-                delta,
-                weights_of(params, layout, l),
-                block(work.delta, layout, l - 1, m),
-            )
+            a, G = block(work.a, layout, l - 1, m), weights_of(grad, layout, l)
+            call_product(calls[PRODUCT], a.T, delta, vector(work.zeros, 0, G.shape[1]), G)
+            W, below = weights_of(params, layout, l), block(work.delta, layout, l - 1, m)
+            transposed = matrix(work.transposed, 0, W.shape[1], W.shape[0])
+            call_transpose(calls[TRANSPOSE], W, transposed)
+            zeros = vector(work.zeros, 0, W.shape[0])
+            call_product(calls[PRODUCT], delta, transposed, zeros, below)
             call_backward(
                 calls[HIDDEN + 2 * l - 1],
                 flat_block(work.z, layout, l - 1, m) if work.z.size > 0 else work.z,
@@ -340,29 +358,28 @@ def finish(layout, params, grad, value, weight_sum, alpha):
 
 
 @inner
-def dense_loss_and_grad(rows, targets, weights, weight_sum, layout, params, work, alpha, calls):
-    """Return the objective over some rows, and its gradient in `work.grad`."""
+def dense_backprop(rows, targets, weights, layout, params, grad, work, calls):
+    """Return the weighted loss over some rows, and its gradient in `grad`."""
     m, l = rows.shape[0], FIRST
     W, b = weights_of(params, layout, l), biases_of(params, layout, l)
-    call_affine(calls[AFFINE], rows, W, b, block(work.a, layout, l, m))
+    call_product(calls[PRODUCT], rows, W, b, block(work.a, layout, l, m))
     forward(layout, params, work.z, work.a, m, calls)
-    value = backward(layout, params, work, targets, weights, m, calls)
-    delta = block(work.delta, layout, l, m)
-    call_weight_gradient(calls[WEIGHT_GRADIENT], rows, delta, weights_of(work.grad, layout, l))
-    return finish(layout, params, work.grad, value, weight_sum, alpha)
+    value = backward(layout, params, grad, work, targets, weights, m, calls)
+    delta, G = block(work.delta, layout, l, m), weights_of(grad, layout, l)
+    call_product(calls[PRODUCT], rows.T, delta, vector(work.zeros, 0, G.shape[1]), G)
+    return value
 
 
 @inner
-def csr_loss_and_grad(X, index, targets, weights, weight_sum, layout, params, work, alpha, calls):
-    """Return the objective over the rows `index` of X, and its gradient in `work.grad`."""
+def csr_backprop(X, index, targets, weights, layout, params, grad, work, calls):
+    """As `dense_backprop`, over the rows `index` of sparse X."""
     m, l = index.size, FIRST
     W, b = weights_of(params, layout, l), biases_of(params, layout, l)
     csr_affine(X, index, W, b, block(work.a, layout, l, m))
     forward(layout, params, work.z, work.a, m, calls)
-    value = backward(layout, params, work, targets, weights, m, calls)
-    delta = block(work.delta, layout, l, m)
-    csr_weight_gradient(X, index, delta, weights_of(work.grad, layout, l))
-    return finish(layout, params, work.grad, value, weight_sum, alpha)
+    value = backward(layout, params, grad, work, targets, weights, m, calls)
+    csr_weight_gradient(X, index, block(work.delta, layout, l, m), weights_of(grad, layout, l))
+    return value
 
 
 @inner
@@ -414,7 +431,7 @@ def dense_scores(X, layout, params, a, calls, link, out):
     W, b = weights_of(params, layout, l), biases_of(params, layout, l)
     for start in range(0, X.shape[0], CHUNK):
         m = min(CHUNK, X.shape[0] - start)
-        call_affine(calls[AFFINE], X[start : start + m], W, b, block(a, layout, l, m))
+        call_product(calls[PRODUCT], X[start : start + m], W, b, block(a, layout, l, m))
         finish_scores(layout, params, a, m, calls, link, out[start : start + m])
 
 

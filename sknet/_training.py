@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from sknet._jit import call_step, inner, kernel, matrix, vector
-from sknet._network import STEP, csr_loss_and_grad, dense_loss_and_grad
+from sknet._network import PIECE, STEP, csr_backprop, dense_backprop, finish
 
-# Both kernels return the sum over batches of objective times rows. A batch whose
+# The epochs return the sum over batches of objective times rows. A batch whose
 # weights are all zero says nothing: it is left out, without a step.
 
 
@@ -19,14 +19,12 @@ def dense_epoch(
     total = 0.0
     for step in range(constants.shape[0]):
         index = batch(order, batch_size, step)
-        m = index.size
-        rows = matrix(work.rows, 0, m, X.shape[1])
-        gather(X, index, rows)
-        y, w, weight_sum = gather_targets(targets, weights, index, work)
-        if weight_sum == 0:
-            continue
-        total += m * dense_loss_and_grad(rows, y, w, weight_sum, layout, params, work, alpha, calls)
-        call_step(calls[STEP], params, work.grad, slots, constants[step])
+        value, weight_sum = dense_batch(
+            X, targets, weights, index, layout, params, work, alpha, calls
+        )
+        if weight_sum > 0:
+            total += index.size * value
+            call_step(calls[STEP], params, work.grad, slots, constants[step])
     return total
 
 
@@ -34,33 +32,56 @@ def dense_epoch(
 def csr_epoch(
     X, targets, weights, order, batch_size, layout, params, slots, constants, work, alpha, calls
 ):
-    """As `dense_epoch`, for sparse X, whose rows are read in place."""
+    """As `dense_epoch`, for sparse X."""
     total = 0.0
     for step in range(constants.shape[0]):
         index = batch(order, batch_size, step)
-        y, w, weight_sum = gather_targets(targets, weights, index, work)
-        if weight_sum == 0:
-            continue
-        total += index.size * csr_loss_and_grad(
-            X, index, y, w, weight_sum, layout, params, work, alpha, calls
+        value, weight_sum = csr_batch(
+            X, targets, weights, index, layout, params, work, alpha, calls
         )
-        call_step(calls[STEP], params, work.grad, slots, constants[step])
+        if weight_sum > 0:
+            total += index.size * value
+            call_step(calls[STEP], params, work.grad, slots, constants[step])
     return total
 
 
 @kernel
-def dense_objective(X, targets, weights, weight_sum, layout, params, work, alpha, calls):
+def dense_objective(X, targets, weights, layout, params, work, alpha, calls):
     """Return the objective over all rows of X, and its gradient in `work.grad`."""
-    return dense_loss_and_grad(X, targets, weights, weight_sum, layout, params, work, alpha, calls)
+    index = np.arange(X.shape[0])
+    return dense_batch(X, targets, weights, index, layout, params, work, alpha, calls)[0]
 
 
 @kernel
-def csr_objective(X, targets, weights, weight_sum, layout, params, work, alpha, calls):
+def csr_objective(X, targets, weights, layout, params, work, alpha, calls):
     """As `dense_objective`, for sparse X."""
     index = np.arange(targets.shape[0])
-    return csr_loss_and_grad(
-        X, index, targets, weights, weight_sum, layout, params, work, alpha, calls
-    )
+    return csr_batch(X, targets, weights, index, layout, params, work, alpha, calls)[0]
+
+
+@inner
+def dense_batch(X, targets, weights, index, layout, params, work, alpha, calls):
+    """Return the objective over the rows `index` and their weight; the gradient in `work.grad`."""
+    value = weight_sum = 0.0
+    for start in range(0, index.size, PIECE):
+        part = vector(index, start, min(PIECE, index.size - start))
+        rows = matrix(work.rows, 0, part.size, X.shape[1])
+        gather(X, part, rows)
+        y, w, more_weight = gather_targets(targets, weights, part, work)
+        grad = work.grad if start == 0 else work.more
+        value += dense_backprop(rows, y, w, layout, params, grad, work, calls)
+        weight_sum += more_weight
+        if start > 0:
+            add(grad, work.grad)
+    return finish(layout, params, work.grad, value, weight_sum, alpha), weight_sum
+
+
+@inner
+def csr_batch(X, targets, weights, index, layout, params, work, alpha, calls):
+    """As `dense_batch`, for sparse X, whose rows are read in place, all at once."""
+    y, w, weight_sum = gather_targets(targets, weights, index, work)
+    value = csr_backprop(X, index, y, w, layout, params, work.grad, work, calls)
+    return finish(layout, params, work.grad, value, weight_sum, alpha), weight_sum
 
 
 @inner
@@ -68,6 +89,13 @@ def batch(order, batch_size, step):
     """Return the rows of a step; those of the last one may be fewer."""
     start = step * batch_size
     return vector(order, start, min(batch_size, order.size - start))
+
+
+@inner
+def add(more, out):
+    """Add `more` to `out`."""
+    for i in range(out.size):
+        out[i] += more[i]
 
 
 @inner

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from sknet._functions import exp, tanh
 from sknet._parts import Part
 
 
@@ -81,7 +82,7 @@ class Logistic(Activation, name="logistic"):
         """Overwrite `a` by 1 / (1 + exp(-a))."""
         one = a.dtype.type(1)
         for i in range(a.size):
-            a[i] = one / (one + np.exp(-a[i]))
+            a[i] = one / (one + exp(-a[i]))
 
     @staticmethod
     def backward(z, a, delta):
@@ -98,7 +99,7 @@ class Tanh(Activation, name="tanh"):
     def forward(a):
         """Overwrite `a` by tanh(a)."""
         for i in range(a.size):
-            a[i] = np.tanh(a[i])
+            a[i] = tanh(a[i])
 
     @staticmethod
     def backward(z, a, delta):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import scipy.sparse as sp
@@ -31,6 +32,10 @@ from sknet.schedules import Schedule
 
 if TYPE_CHECKING:
     from sknet._network import Network
+
+# Networks of fitted estimators, beside them rather than on them: they hold addresses of
+# compiled code, which no pickle and no copy may carry away.
+_networks: WeakKeyDictionary[BaseMLP, Network] = WeakKeyDictionary()
 
 # Kernels, and with them Numba, are imported where they are first needed, so
 # that `import sknet` costs little more than scikit-learn's own import.
@@ -231,26 +236,37 @@ class BaseMLP(BaseEstimator):
         """Return the network of the fitted weights, whoever set them."""
         from sknet._network import Layout, Network
 
-        hidden = [n for W in self.coefs_[:-1] for n in np.shape(W)[-1:]]
-        layout = Layout([self.n_features_in_, *hidden, self.n_outputs_])
-        params = layout.join(self.coefs_, self.intercepts_)
-        if params.dtype not in (np.float64, np.float32):
-            params = params.astype(np.float64)
-        return Network(layout, params, Activation.table[self.activation], loss or self._loss_part())
+        activation, loss = Activation.table[self.activation], loss or self._loss_part()
+        network = _networks.get(self)
+        if network is None or not network.is_made_of(
+            self.coefs_, self.intercepts_, activation, loss
+        ):
+            hidden = [n for W in self.coefs_[:-1] for n in np.shape(W)[-1:]]
+            layout = Layout([self.n_features_in_, *hidden, self.n_outputs_])
+            params = layout.join(self.coefs_, self.intercepts_)
+            if params.dtype not in (np.float64, np.float32):
+                params = params.astype(np.float64)
+            network = _networks[self] = Network(layout, params, activation, loss)
+        return network
+
+    def _take_weights(self, network: Network) -> None:
+        """Show the network's weights as fitted attributes."""
+        self.coefs_, self.intercepts_ = list(network.coefs), list(network.intercepts)
 
     def _train_lbfgs(self, X: Any, targets: np.ndarray, weights: np.ndarray) -> None:
         from sknet import _lbfgs
         from sknet._fit import Data
-        from sknet._network import as_kernel_input
+        from sknet._network import Network, as_kernel_input
 
         # In float64 throughout: a line search compares losses too close for float32.
-        network = self._network()
-        dtype = network.params.dtype
-        network.params = network.params.astype(np.float64)
+        fitted = self._network()
+        network = Network(
+            fitted.layout, fitted.params.astype(np.float64), fitted.activation, fitted.loss
+        )
         X, targets, weights = (v.astype(np.float64, copy=False) for v in (X, targets, weights))
         _lbfgs.run(self, network, Data(as_kernel_input(X), targets, weights))
-        params = network.params.astype(dtype, copy=False)
-        self.coefs_, self.intercepts_ = network.layout.split(params)
+        fitted.params[:] = network.params
+        self._take_weights(fitted)
 
     def _train_stochastic(
         self,
@@ -308,7 +324,7 @@ class BaseMLP(BaseEstimator):
             random_state,
             incremental=incremental,
         )
-        self.coefs_, self.intercepts_ = network.layout.split(network.params)
+        self._take_weights(network)
 
     def _hold_out(
         self, rows: np.ndarray, targets: np.ndarray, random_state: np.random.RandomState
@@ -340,21 +356,40 @@ class BaseMLP(BaseEstimator):
         """Return raw scores, or predictions, of shape (n_samples, n_outputs)."""
         from sknet._network import as_kernel_input
 
-        check_is_fitted(self, "coefs_")
+        if not hasattr(self, "coefs_"):  # asked first: check_is_fitted costs more than a row
+            check_is_fitted(self, "coefs_")
         # As in scikit-learn the link is the one of training, whatever `loss` is set to since.
         fitted = (p for p in Loss.table.values() if p.out_activation == self.out_activation_)
         network = self._network(next(fitted))
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=network.params.dtype, order="C", reset=False
-        )
+        if not self._is_plain(X, network.params.dtype):
+            X = validate_data(
+                self, X, accept_sparse="csr", dtype=network.params.dtype, order="C", reset=False
+            )
         return network.scores(as_kernel_input(X), link=link)
+
+    def _is_plain(self, X: Any, dtype: np.dtype) -> bool:
+        """Return whether X is what `validate_data` would return, so that serving can do without.
+
+        Anything else goes through `validate_data`, and gets its conversions,
+        warnings and errors.
+        """
+        return (
+            type(X) is np.ndarray
+            and X.dtype == dtype
+            and X.ndim == 2
+            and X.shape[0] > 0
+            and X.shape[1] == self.n_features_in_
+            and X.flags.c_contiguous
+            and X.flags.aligned
+            and not hasattr(self, "feature_names_in_")
+            and bool(np.isfinite(X.sum()) or np.isfinite(X).all())
+        )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore a pickle or a copy, its weights in one flat vector again."""
         super().__setstate__(state)
         if hasattr(self, "coefs_"):
-            network = self._network()
-            self.coefs_, self.intercepts_ = network.layout.split(network.params)
+            self._take_weights(self._network())
         if hasattr(self, "_optimizer"):
             # A memory map of a file would be read-only, or training would write to the file.
             self._optimizer.slots = np.array(self._optimizer.slots)

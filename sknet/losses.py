@@ -1,7 +1,9 @@
 """Losses, each fused with its link. A new one is one class here.
 
 A loss works on raw scores (the last layer before any output activation): on
-raw scores its derivative is simple and nothing overflows.
+raw scores its derivative is simple and nothing overflows. The exponentials of a
+softmax are taken over all rows as one vector: a row is often shorter than a
+vector register.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from sknet._functions import exp, flat
 from sknet._parts import Part
 
 
@@ -89,9 +92,15 @@ class LogLoss(Loss, name="log_loss"):
             top = row[0]
             for k in range(row.size):
                 top = max(top, row[k])
+            for k in range(row.size):
+                row[k] -= top
+        every = flat(scores)
+        for i in range(every.size):
+            every[i] = exp(every[i])
+        for i in range(scores.shape[0]):
+            row = scores[i]
             total = row[0] - row[0]
             for k in range(row.size):
-                row[k] = np.exp(row[k] - top)
                 total += row[k]
             for k in range(row.size):
                 row[k] /= total
@@ -107,16 +116,23 @@ class LogLoss(Loss, name="log_loss"):
             top = row[0]
             for k in range(row.size):
                 top = max(top, row[k])
+            for k in range(row.size):
+                out[k] = row[k] - top
+        every = flat(delta)
+        for i in range(every.size):
+            every[i] = exp(every[i])
+        for i in range(scores.shape[0]):
+            row = delta[i]
             total = row[0] - row[0]
             for k in range(row.size):
-                out[k] = np.exp(row[k] - top)
-                total += out[k]
-            for k in range(row.size):
-                out[k] *= weights[i] / total
+                total += row[k]
             code = int(targets[i, 0])
-            p = np.exp(row[code] - top) / total
+            p = row[code] / total
             value -= weights[i] * np.log(min(max(p, eps), 1 - eps))
-            out[code] = weights[i] * (p - 1)
+            scale = weights[i] / total
+            for k in range(row.size):
+                row[k] *= scale
+            row[code] = weights[i] * (p - 1)
         return value
 
 
@@ -142,7 +158,7 @@ class BinaryLogLoss(Loss, name="binary_log_loss"):
         for i in range(scores.shape[0]):
             row = scores[i]
             for k in range(row.size):
-                row[k] = one / (one + np.exp(-row[k]))
+                row[k] = one / (one + exp(-row[k]))
 
     @staticmethod
     def loss(scores, targets, weights, delta):
@@ -154,7 +170,7 @@ class BinaryLogLoss(Loss, name="binary_log_loss"):
             y = targets[i]
             out = delta[i]
             for k in range(row.size):
-                p = 1.0 / (1.0 + np.exp(-row[k]))
+                p = 1.0 / (1.0 + exp(-row[k]))
                 out[k] = weights[i] * (p - y[k])
                 p = min(max(p, eps), 1 - eps)
                 if y[k] > 0:
@@ -213,7 +229,7 @@ class Poisson(Loss, name="poisson"):
         for i in range(scores.shape[0]):
             row = scores[i]
             for k in range(row.size):
-                row[k] = np.exp(row[k])
+                row[k] = exp(row[k])
 
     @staticmethod
     def loss(scores, targets, weights, delta):
@@ -224,7 +240,7 @@ class Poisson(Loss, name="poisson"):
             y = targets[i]
             out = delta[i]
             for k in range(row.size):
-                mu = np.exp(row[k])
+                mu = exp(row[k])
                 out[k] = weights[i] * (mu - y[k])
                 value += weights[i] * (mu - y[k])
                 if y[k] > 0:

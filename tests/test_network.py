@@ -40,14 +40,13 @@ def problem(loss, depth, weighted, n=13, dtype=np.float64, activation="tanh", se
 
 def loss_and_grad(network, X, targets, weights, sparse=False):
     """Return the kernels' objective and gradient over all rows."""
-    work = network.workspace(len(targets))
     data = as_kernel_input(sp.csr_array(X) if sparse else X)
+    work = network.workspace(data, len(targets))
     objective = csr_objective if sparse else dense_objective
     arrays = [as_kernel_input(v) for v in (targets, weights)]
     value = objective(
         data,
         *arrays,
-        float(weights.sum()),
         network.layout.table,
         network.params,
         work,

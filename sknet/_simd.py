@@ -1,0 +1,284 @@
+"""The vector intrinsics: a register tile for matrix products, and exp and tanh.
+
+Written as LLVM's intermediate code, because neither can be said in Numba's
+Python: a tile has to keep its sums in registers across a loop, and exp has to
+be free of branches and calls for loops over it to become vector code.
+
+The vector width is the widest that the host has; LLVM would accept any width on
+any host, but split or widen it at a loss of a factor of four.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import numba
+from llvmlite import binding, ir
+from numba import types
+from numba.core.cgutils import get_or_insert_function, unpack_tuple
+from numba.core.imputils import impl_ret_borrowed
+from numba.extending import intrinsic, lower_builtin, type_callable
+from numba.np.arrayobj import make_array, populate_array
+
+from sknet._functions import exp, flat, tanh
+
+INT64, INT32, INT8 = ir.IntType(64), ir.IntType(32), ir.IntType(8)
+FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
+
+
+def _host_vector_bits() -> int:
+    features = numba.config.CPU_FEATURES  # type: ignore[attr-defined]
+    if features is None:
+        features = binding.get_host_cpu_features().flatten()
+    for feature, bits in (("+avx512f", 512), ("+avx2", 256)):
+        if feature in features.split(","):
+            return bits
+    return 128  # SSE, NEON
+
+
+# SKNET_VECTOR_BITS narrows the vectors, for tests and for measuring.
+VECTOR_BITS = int(os.environ.get("SKNET_VECTOR_BITS", _host_vector_bits()))
+# Rows of a tile. Its 2 x ROWS sums, two vectors of B and one of A have to fit into
+# the registers: 32 with AVX-512 and NEON, 16 with AVX2 and SSE.
+ROWS = 8 if VECTOR_BITS == 512 or binding.get_process_triple().startswith("aarch64") else 6
+COLUMN_BYTES = VECTOR_BITS // 8
+
+
+def _tile(rows: int, vectors: int, *, masked: bool) -> Any:
+    """Define an intrinsic that computes one tile of a product.
+
+    It overwrites `rows` rows of C from row i on, and `vectors` vectors of
+    columns from column j on, by A B + bias. With `masked` only the first
+    `width` columns of the last vector are read and written. Sums run over the
+    inner dimension in order, so that an element is the same to the last bit
+    whatever tile it falls into. The inner dimension must not be empty.
+    """
+
+    @intrinsic
+    def tile(
+        typing_context: Any, A: Any, i: Any, B: Any, bias: Any, C: Any, j: Any, width: Any
+    ) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+            a, b, s, c = (
+                make_array(sig.args[k])(context, builder, arguments[k]) for k in (0, 2, 3, 4)
+            )
+            i, j, width = arguments[1], arguments[5], arguments[6]
+            a_row, a_column = unpack_tuple(builder, a.strides)
+            b_row, c_row = (unpack_tuple(builder, x.strides)[0] for x in (b, c))
+            depth = unpack_tuple(builder, a.shape)[1]
+            code = _Vectors(builder, A.dtype.bitwidth, width if masked else None)
+            first = builder.mul(j, code.integer(code.itemsize))
+
+            def columns(base: Any, offset: Any) -> list[Any]:
+                return [code.load(base, offset, v, v == vectors - 1) for v in range(vectors)]
+
+            start = columns(s.data, first)
+            a_rows = [builder.mul(a_row, builder.add(i, code.integer(r))) for r in range(rows)]
+            before, loop = builder.block, builder.append_basic_block("tile")
+            after = builder.append_basic_block("tile.end")
+            builder.branch(loop)
+
+            builder.position_at_end(loop)
+            k = builder.phi(INT64)
+            sums = [[builder.phi(code.vector) for _ in range(vectors)] for _ in range(rows)]
+            b_vectors = columns(b.data, builder.add(first, builder.mul(k, b_row)))
+            a_offset = builder.mul(k, a_column)
+            results = []
+            for r in range(rows):
+                x = code.broadcast(a.data, builder.add(a_rows[r], a_offset))
+                results.append([code.fma(x, b_vectors[v], sums[r][v]) for v in range(vectors)])
+            following = builder.add(k, code.integer(1))
+            k.add_incoming(code.integer(0), before)
+            k.add_incoming(following, loop)
+            for r in range(rows):
+                for v in range(vectors):
+                    sums[r][v].add_incoming(start[v], before)
+                    sums[r][v].add_incoming(results[r][v], loop)
+            builder.cbranch(builder.icmp_signed("<", following, depth), loop, after)
+
+            builder.position_at_end(after)
+            for r in range(rows):
+                row = builder.mul(c_row, builder.add(i, code.integer(r)))
+                for v in range(vectors):
+                    offset = builder.add(row, first)
+                    code.store(results[r][v], c.data, offset, v, v == vectors - 1)
+            return context.get_dummy_value()
+
+        return types.void(A, types.intp, B, bias, C, types.intp, types.intp), codegen
+
+    return tile
+
+
+class _Vectors:
+    """Loads, stores and sums of vectors of one kind, into a builder."""
+
+    def __init__(self, builder: Any, bits: int, width: Any) -> None:
+        self.builder = builder
+        self.itemsize = bits // 8
+        self.lanes = VECTOR_BITS // bits
+        self.scalar = FLOATS[bits]
+        self.vector = ir.VectorType(self.scalar, self.lanes)
+        self.suffix = f"v{self.lanes}f{bits}"
+        self.mask = None if width is None else self._first_lanes(width)
+
+    def _first_lanes(self, width: Any) -> Any:
+        wide = ir.VectorType(INT64, self.lanes)
+        lanes = ir.Constant(wide, [self.integer(k) for k in range(self.lanes)])
+        return self.builder.icmp_signed("<", lanes, self._splat(width, wide))
+
+    def _splat(self, value: Any, vector: Any) -> Any:
+        undefined = ir.Constant(vector, ir.Undefined)
+        zeros = ir.Constant(ir.VectorType(INT32, self.lanes), [INT32(0)] * self.lanes)
+        one = self.builder.insert_element(undefined, value, INT32(0))
+        return self.builder.shuffle_vector(one, undefined, zeros)
+
+    def integer(self, value: int) -> Any:
+        return ir.Constant(INT64, value)
+
+    def _pointer(self, base: Any, offset: Any, kind: Any) -> Any:
+        place = self.builder.gep(self.builder.bitcast(base, INT8.as_pointer()), [offset])
+        return self.builder.bitcast(place, kind.as_pointer())
+
+    def _place(self, base: Any, offset: Any, v: int) -> Any:
+        step = self.integer(v * self.lanes * self.itemsize)
+        return self._pointer(base, self.builder.add(offset, step), self.vector)
+
+    def _masked(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
+        kind = ir.FunctionType(result, [x.type for x in arguments])
+        name = f"llvm.masked.{name}.{self.suffix}.p0"
+        function = get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, arguments)
+
+    def load(self, base: Any, offset: Any, v: int, is_last: bool) -> Any:
+        place = self._place(base, offset, v)
+        if self.mask is None or not is_last:
+            return self.builder.load(place, align=self.itemsize)
+        zero = ir.Constant(self.vector, [ir.Constant(self.scalar, 0.0)] * self.lanes)
+        return self._masked("load", self.vector, [place, INT32(self.itemsize), self.mask, zero])
+
+    def store(self, value: Any, base: Any, offset: Any, v: int, is_last: bool) -> None:
+        place = self._place(base, offset, v)
+        if self.mask is None or not is_last:
+            self.builder.store(value, place, align=self.itemsize)
+        else:
+            self._masked("store", ir.VoidType(), [value, place, INT32(self.itemsize), self.mask])
+
+    def broadcast(self, base: Any, offset: Any) -> Any:
+        value = self.builder.load(self._pointer(base, offset, self.scalar))
+        return self._splat(value, self.vector)
+
+    def fma(self, x: Any, y: Any, z: Any) -> Any:
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
+        function = get_or_insert_function(self.builder.module, kind, f"llvm.fma.{self.suffix}")
+        return self.builder.call(function, [x, y, z])
+
+
+tile_full = _tile(ROWS, 2, masked=False)
+tile_narrow = _tile(ROWS, 1, masked=True)
+tile_row = _tile(1, 1, masked=True)
+
+
+class _Exponential:
+    """Code for e**x - 1 of one scalar, in pieces: (2**n, e**r - 1) with x = n log(2) + r.
+
+    log(2) is taken in two parts, the first with so few bits that n times it is
+    exact, and e**r - 1 by its Taylor series, |r| <= log(2) / 2, to where the
+    next term is below half a unit in the last place (Cody and Waite 1980,
+    Software manual for the elementary functions, chapter 6).
+    """
+
+    # Degree of the series, bits of the mantissa, bits of n, and the range of x.
+    FORMATS = {64: (13, 52, 11, -708.0, 709.4), 32: (7, 23, 8, -87.0, 88.3)}  # noqa: RUF012
+
+    def __init__(self, builder: Any, bits: int) -> None:
+        self.builder, self.bits, self.kind = builder, bits, FLOATS[bits]
+        self.degree, self.mantissa, self.exponent, self.least, self.most = self.FORMATS[bits]
+
+    def constant(self, value: float) -> Any:
+        return ir.Constant(self.kind, float(value))
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        kind = ir.FunctionType(self.kind, [self.kind] * len(arguments))
+        name = f"llvm.{name}.f{self.bits}"
+        function = get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, arguments)
+
+    def clip(self, x: Any, least: float, most: float) -> Any:
+        """Return x held in a range; NaN stays NaN."""
+        for comparison, bound in (("<", least), (">", most)):
+            outside = self.builder.fcmp_ordered(comparison, x, self.constant(bound))
+            x = self.builder.select(outside, self.constant(bound), x)
+        return x
+
+    def pieces(self, x: Any) -> tuple[Any, Any]:
+        """Return 2**n and e**r - 1; x must be in range."""
+        builder = self.builder
+        high, low = _log_2(self.mantissa, self.exponent)
+        n = self.call("rint", builder.fmul(x, self.constant(1 / math.log(2))))
+        r = self.call("fma", n, self.constant(-high), x)
+        r = self.call("fma", n, self.constant(-low), r)
+        series = self.constant(1 / math.factorial(self.degree))
+        for k in range(self.degree - 1, 1, -1):
+            series = self.call("fma", series, r, self.constant(1 / math.factorial(k)))
+        rest = self.call("fma", builder.fmul(r, r), series, r)
+        word = ir.IntType(self.bits)
+        bias = ir.Constant(word, 2 ** (self.exponent - 1) - 1)
+        power = builder.add(builder.fptosi(n, word), bias)
+        power = builder.shl(power, ir.Constant(word, self.mantissa))
+        return builder.bitcast(power, self.kind), rest
+
+
+def _log_2(mantissa: int, exponent: int) -> tuple[float, float]:
+    kept = 2 ** (mantissa - exponent)
+    high = round(math.log(2) * kept) / kept
+    return high, float(Decimal(2).ln() - Decimal(high))
+
+
+def _lower_exp(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+    code, x = _Exponential(builder, sig.args[0].bitwidth), arguments[0]
+    power, rest = code.pieces(code.clip(x, code.least, code.most))
+    value = code.call("fma", power, rest, power)
+    for comparison, bound, beyond in (("<", code.least, 0.0), (">", code.most, math.inf)):
+        outside = builder.fcmp_ordered(comparison, x, code.constant(bound))
+        value = builder.select(outside, code.constant(beyond), value)
+    return value
+
+
+def _lower_tanh(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+    """tanh(x) = t / (t + 2) with t = e**2x - 1, which keeps small x precise; 1 beyond 20."""
+    code = _Exponential(builder, sig.args[0].bitwidth)
+    x = code.clip(arguments[0], -20.0, 20.0)
+    power, rest = code.pieces(builder.fadd(x, x))
+    t = code.call("fma", power, rest, builder.fsub(power, code.constant(1)))
+    return builder.fdiv(t, builder.fadd(t, code.constant(2)))
+
+
+for _function, _lower in ((exp, _lower_exp), (tanh, _lower_tanh)):
+    type_callable(_function)(lambda context: lambda x: x)
+    for _type in (types.float32, types.float64):
+        lower_builtin(_function, _type)(_lower)
+
+
+@type_callable(flat)
+def _type_flat(context: Any) -> Any:
+    return lambda a: a.copy(ndim=1) if a.layout == "C" else None
+
+
+@lower_builtin(flat, types.Array)
+def _lower_flat(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+    # NumPy's reshape says the same at several times the compilation.
+    source = make_array(sig.args[0])(context, builder, arguments[0])
+    out = make_array(sig.return_type)(context, builder)
+    populate_array(
+        out,
+        data=source.data,
+        shape=[source.nitems],
+        strides=[source.itemsize],
+        itemsize=source.itemsize,
+        meminfo=source.meminfo,
+    )
+    return impl_ret_borrowed(context, builder, sig.return_type, out._getvalue())
