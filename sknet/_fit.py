@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sknet._jit import address, frozen
-from sknet._network import CSR, STEP, Network
+from sknet._network import CSR, FLOPS, STEP, Network
+from sknet._team import Team
 from sknet._training import csr_epoch, dense_epoch
 from sknet.monitoring import LossMonitor, ScoreMonitor
 from sknet.optimizers import Optimizer
@@ -78,56 +79,58 @@ def run(
     calls[STEP] = address(optimizer.step, "step", network.params.dtype)
     epoch = csr_epoch if isinstance(data.X, CSR) else dense_epoch
     order = np.arange(n)
+    model.n_iter_ = 0
     try:
-        model.n_iter_ = 0
-        for _ in range(1 if incremental else model.max_iter):
-            if model.shuffle:
-                # sklearn.utils.shuffle(order), its draws and its order, less its checks.
-                permutation = np.arange(n)
-                random_state.shuffle(permutation)
-                order = order[permutation]
-            total = epoch(
-                data.X,
-                frozen(data.targets),
-                frozen(data.weights),
-                rows[order],
-                size,
-                network.layout.table,
-                network.params,
-                optimizer.slots,
-                optimizer.constants(n_steps).astype(network.params.dtype),
-                work,
-                float(model.alpha),
-                calls,
-            )
-            optimizer.t += n_steps
-            model.n_iter_ += 1
-            model.loss_ = float(total) / n
-            model.t_ += n
-            model.loss_curve_.append(model.loss_)
-            if model.verbose:
-                print(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
-
-            monitor.epoch_ends(network)
-            optimizer.learning_rate = schedule.epoch_ends(optimizer.learning_rate, model.t_)
-            if model._no_improvement_count > model.n_iter_no_change:
-                rate, what_follows = schedule.plateau(optimizer.learning_rate)
-                if model.verbose:
-                    print(
-                        f"{monitor.quantity} did not improve more than tol={model.tol:f} for "
-                        f"{model.n_iter_no_change} consecutive epochs. {what_follows}"
-                    )
-                if rate is None:
-                    break
-                optimizer.learning_rate = rate
-                model._no_improvement_count = 0
-            if model.n_iter_ == model.max_iter and not incremental:
-                warnings.warn(
-                    f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) reached and "
-                    "the optimization hasn't converged yet.",
-                    ConvergenceWarning,
-                    stacklevel=2,
+        with Team(model.n_jobs, FLOPS * size * network.layout.n_weights) as team:
+            for _ in range(1 if incremental else model.max_iter):
+                if model.shuffle:
+                    # sklearn.utils.shuffle(order), its draws and its order, less its checks.
+                    permutation = np.arange(n)
+                    random_state.shuffle(permutation)
+                    order = order[permutation]
+                total = team.run(
+                    epoch,
+                    data.X,
+                    frozen(data.targets),
+                    frozen(data.weights),
+                    rows[order],
+                    size,
+                    network.layout.table,
+                    network.params,
+                    optimizer.slots,
+                    optimizer.constants(n_steps).astype(network.params.dtype),
+                    work,
+                    float(model.alpha),
+                    calls,
                 )
+                optimizer.t += n_steps
+                model.n_iter_ += 1
+                model.loss_ = float(total) / n
+                model.t_ += n
+                model.loss_curve_.append(model.loss_)
+                if model.verbose:
+                    print(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
+
+                monitor.epoch_ends(network)
+                optimizer.learning_rate = schedule.epoch_ends(optimizer.learning_rate, model.t_)
+                if model._no_improvement_count > model.n_iter_no_change:
+                    rate, what_follows = schedule.plateau(optimizer.learning_rate)
+                    if model.verbose:
+                        print(
+                            f"{monitor.quantity} did not improve more than tol={model.tol:f} for "
+                            f"{model.n_iter_no_change} consecutive epochs. {what_follows}"
+                        )
+                    if rate is None:
+                        break
+                    optimizer.learning_rate = rate
+                    model._no_improvement_count = 0
+                if model.n_iter_ == model.max_iter and not incremental:
+                    warnings.warn(
+                        f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) reached and "
+                        "the optimization hasn't converged yet.",
+                        ConvergenceWarning,
+                        stacklevel=2,
+                    )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
     monitor.training_ends(network)

@@ -1,7 +1,7 @@
-"""The products of a layer, tile by tile.
+"""The product of matrices, tile by tile: a layer forwards, backwards, and its gradient.
 
-Roles of `_jit`: kernels reach these functions by address, so that each is
-compiled once, whatever calls it. There is no BLAS beneath: no thread pools,
+A role of `_jit`: kernels reach it by address, so that it is compiled once,
+whatever calls it. There is no BLAS beneath: no thread pools,
 and the same bits on every machine with vectors of the same width.
 """
 
@@ -10,9 +10,6 @@ from __future__ import annotations
 import numpy as np
 
 from sknet._simd import COLUMN_BYTES, ROWS, tile_full, tile_narrow, tile_row
-
-# Side of the blocks in which a matrix is transposed: two of them fit the L1 cache.
-BLOCK = 32
 
 
 def product(A: np.ndarray, B: np.ndarray, bias: np.ndarray, out: np.ndarray) -> None:
@@ -49,20 +46,3 @@ def product(A: np.ndarray, B: np.ndarray, bias: np.ndarray, out: np.ndarray) -> 
                     tile_narrow(A, start, B, bias, out, j, width)
                 i += ROWS
         j += 2 * lanes if is_full and m >= ROWS else width
-
-
-def transpose(W: np.ndarray, out: np.ndarray) -> None:
-    """Overwrite `out` by the transpose of W.
-
-    Parameters
-    ----------
-    W : ndarray of shape (k, n)
-    out : ndarray of shape (n, k)
-    """
-    k, n = W.shape
-    for top in range(0, k, BLOCK):
-        for left in range(0, n, BLOCK):
-            for i in range(top, min(top + BLOCK, k)):
-                row = W[i]
-                for j in range(left, min(left + BLOCK, n)):
-                    out[j, i] = row[j]

@@ -103,7 +103,6 @@ def _role(role: str, *, returns: types.Type = types.void, **arguments: Array) ->
 # The roles. A parameter that is only read is declared read-only, which a
 # writeable array converts to for free: users' read-only data needs no copy.
 call_product = _role("product", A=IN_ANY_STRIDES, B=IN_2D, bias=IN_1D, out=OUT_2D)
-call_transpose = _role("transpose", W=IN_2D, out=OUT_2D)
 call_forward = _role("forward", a=OUT_1D)
 call_backward = _role("backward", z=IN_1D, a=IN_1D, delta=OUT_1D)
 call_link = _role("link", scores=OUT_2D)

@@ -11,8 +11,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sknet._fit import Data
 from sknet._jit import frozen
-from sknet._network import CSR, Network
-from sknet._training import csr_objective, dense_objective
+from sknet._network import CSR, FLOPS, Network
+from sknet._team import Team
+from sknet._training import csr_epoch, dense_epoch
 
 
 def run(model: Any, network: Network, data: Data) -> None:
@@ -32,25 +33,26 @@ def run(model: Any, network: Network, data: Data) -> None:
     ConvergenceWarning
         Where scipy reports anything but convergence.
     """
-    objective = csr_objective if isinstance(data.X, CSR) else dense_objective
-    targets, weights = frozen(data.targets), frozen(data.weights)
-    work = network.workspace(data.X, weights.size)
-    layout, alpha = network.layout.table, float(model.alpha)
+    epoch = csr_epoch if isinstance(data.X, CSR) else dense_epoch
+    n = data.weights.size
+    order, nothing = np.arange(n), np.empty(0, np.float64)
+    work = network.workspace(data.X, n)
+    arguments = (data.X, frozen(data.targets), frozen(data.weights), order, n)
+    rest = (nothing, np.empty((1, 0)), work, float(model.alpha), network.calls)
 
     def loss_and_grad(params: np.ndarray) -> tuple[float, np.ndarray]:
         network.params[:] = params
-        value = objective(
-            data.X, targets, weights, layout, network.params, work, alpha, network.calls
-        )
-        return value, work.grad.copy()
+        total = team.run(epoch, *arguments, network.layout.table, network.params, *rest)
+        return total / n, network.gradient(work).copy()
 
-    result = minimize(
-        loss_and_grad,
-        network.params.copy(),
-        method="L-BFGS-B",
-        jac=True,
-        options={"maxfun": model.max_fun, "maxiter": model.max_iter, "gtol": model.tol},
-    )
+    with Team(model.n_jobs, FLOPS * n * network.layout.n_weights) as team:
+        result = minimize(
+            loss_and_grad,
+            network.params.copy(),
+            method="L-BFGS-B",
+            jac=True,
+            options={"maxfun": model.max_fun, "maxiter": model.max_iter, "gtol": model.tol},
+        )
     network.params[:] = result.x
     model.n_iter_ = min(result.nit, model.max_iter)
     model.loss_ = float(result.fun)

@@ -12,14 +12,16 @@ Symbols, here and in every kernel::
     params   all W, then all b, layer by layer, in one vector; grad likewise
     layout   one row of integers for each layer, see the constants below
     calls    addresses of the parts, see the constants below
-    work     scratch arrays, see Workspace
+    work     scratch, see Workspace
+    seat     which thread of how many this is
 
-Blocks of a scratch array lie one behind the other, layer by layer, m rows
-each, so that depth and widths never enter a type and never recompile.
+Blocks of z, a and delta lie one behind the other, layer by layer, m rows each,
+so that depth and widths never enter a type and never recompile.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from functools import cached_property
@@ -30,6 +32,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from sknet import _gemm
+from sknet._barrier import share
 from sknet._jit import (
     address,
     call_backward,
@@ -37,33 +40,57 @@ from sknet._jit import (
     call_link,
     call_loss,
     call_product,
-    call_transpose,
     frozen,
     inner,
     kernel,
     matrix,
     vector,
 )
+from sknet._team import share_out
 from sknet.activations import Activation
 from sknet.losses import Loss
+from sknet.optimizers import STRETCH
 
 # Columns of `layout`: units before and after, where W and b begin in `params`,
 # and the sum of the widths of the layers before (the scratch arrays' offset).
 FAN_IN, FAN_OUT, WEIGHTS, BIASES, UNITS_BEFORE = range(5)
 
 # Entries of `calls`. From HIDDEN on: forward and backward of each hidden layer.
-PRODUCT, TRANSPOSE, LINK, LOSS, STEP, HIDDEN = range(6)
+PRODUCT, LINK, LOSS, STEP, HIDDEN = range(5)
 
-# The first layer. A plain 0 as an argument is a type of its own to Numba, for
-# which it would compile the called function once more.
-FIRST = np.int64(0)
+# Constants that are arguments are NumPy's integers: a plain one is a type of its
+# own to Numba, for which it compiles the called function once more.
+ZERO = np.int64(0)
+
+# Floating-point operations per weight and row of training: a multiplication and an
+# addition each on the way forward, on the way back, and for the gradient.
+FLOPS = 6
 
 # Rows that prediction takes through the network at a time, so that their
 # activations stay in the cache.
 CHUNK = 256
 
-# The same for training: a dense batch of more rows is taken in pieces.
+# The same for training: a batch of more rows is taken in pieces.
 PIECE = 512
+
+# Rows and columns are shared among threads, and losses summed, by so many at a time.
+GRAIN = np.int64(16)
+
+# Side of the squares in which W is transposed: two of them fit the L1 cache.
+SQUARE = np.int64(32)
+
+
+N_VALUES = PIECE // GRAIN
+
+# Areas of a workspace: a piece's data, targets and weights; z (empty unless a slope
+# needs it), a and delta with a block for each layer; the gradient, and that of a
+# further piece before it is added; ones, zeros; all W but the first, transposed.
+(
+    DATA, TARGETS, SAMPLE_WEIGHTS, Z, A, DELTA, GRAD, MORE, ONES, ZEROS, TRANSPOSED, N_AREAS,
+) = map(np.int64, range(12))  # fmt: skip
+
+# Areas begin at multiples of this: a cache line, in numbers of four bytes.
+LINE = 16
 
 
 class CSR(NamedTuple):
@@ -75,22 +102,17 @@ class CSR(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Scratch arrays of one batch; `z`, `a` and `delta` hold a block for each layer.
+    """Scratch of one batch: few arrays, since each costs compilation in every kernel it enters.
 
-    `z` is empty unless an activation's slope needs its input, `more` unless
-    batches are taken in pieces, whose gradients it holds before they are added.
+    `flat` holds the areas named below one behind the other, `at` where each
+    begins and, last, where the last one ends. `sums` has the loss of every
+    GRAIN rows, and behind PIECE / GRAIN of them the penalty of every STRETCH
+    parameters, in float64.
     """
 
-    rows: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray
-    z: np.ndarray
-    a: np.ndarray
-    delta: np.ndarray
-    grad: np.ndarray
-    more: np.ndarray
-    zeros: np.ndarray
-    transposed: np.ndarray
+    flat: np.ndarray
+    at: np.ndarray
+    sums: np.ndarray
 
 
 class Layout:
@@ -204,7 +226,6 @@ class Network:
         n_hidden = len(self.layout.table) - 1
         calls = np.zeros(HIDDEN + 2 * n_hidden, np.int64)
         calls[PRODUCT] = address(_gemm.product, "product", dtype)
-        calls[TRANSPOSE] = address(_gemm.transpose, "transpose", dtype)
         calls[LINK] = address(self.loss.link, "link", dtype)
         calls[LOSS] = address(self.loss.loss, "loss", dtype)
         calls[HIDDEN::2] = address(self.activation.forward, "forward", dtype)
@@ -213,31 +234,43 @@ class Network:
 
     def workspace(self, X: np.ndarray | CSR, batch_size: int) -> Workspace:
         """Return scratch for batches of up to `batch_size` rows of X."""
-        layout, dtype = self.layout, self.params.dtype
-        is_dense = not isinstance(X, CSR)
-        n_rows = min(batch_size, PIECE) if is_dense else batch_size
-        n_targets = 1 if self.loss.takes_codes else layout.units[-1]
-        inner_weights = np.prod(layout.table[1:, :WEIGHTS], axis=1)
-        return Workspace(
-            rows=np.empty(n_rows * layout.units[0] if is_dense else 0, dtype),
-            targets=np.empty(n_rows * n_targets, dtype),
-            weights=np.empty(n_rows, dtype),
-            z=np.empty(n_rows * layout.n_units if self.activation.needs_input else 0, dtype),
-            a=np.empty(n_rows * layout.n_units, dtype),
-            delta=np.empty(n_rows * layout.n_units, dtype),
-            grad=np.empty_like(self.params),
-            more=np.empty(self.params.size if n_rows < batch_size else 0, dtype),
-            zeros=np.zeros(max(layout.units[1:]), dtype),
-            transposed=np.empty(inner_weights.max(initial=0), dtype),
-        )
+        layout = self.layout
+        n_rows = min(batch_size, PIECE)
+        sizes = np.zeros(N_AREAS, np.int64)
+        sizes[DATA] = 0 if isinstance(X, CSR) else n_rows * layout.units[0]
+        sizes[TARGETS] = n_rows * (1 if self.loss.takes_codes else layout.units[-1])
+        sizes[SAMPLE_WEIGHTS] = sizes[ONES] = n_rows
+        sizes[Z] = n_rows * layout.n_units if self.activation.needs_input else 0
+        sizes[A] = sizes[DELTA] = n_rows * layout.n_units
+        sizes[GRAD] = layout.n_parameters
+        sizes[MORE] = layout.n_parameters if n_rows < batch_size else 0
+        sizes[ZEROS] = max(layout.units)
+        sizes[TRANSPOSED] = layout.n_weights - math.prod(layout.units[:2])
+        at = np.concatenate([[0], np.cumsum(-(-sizes // LINE) * LINE)])
+        flat = np.zeros(at[-1], self.params.dtype)
+        flat[at[ONES] : at[ONES] + n_rows] = 1
+        return Workspace(flat, at, np.empty(N_VALUES + -(-layout.n_parameters // STRETCH)))
 
-    def scores(self, X: np.ndarray | CSR, *, link: bool = False) -> np.ndarray:
+    def gradient(self, work: Workspace) -> np.ndarray:
+        """Return a view of the gradient in a workspace."""
+        return work.flat[work.at[GRAD] :][: self.layout.n_parameters]
+
+    def scores(
+        self, X: np.ndarray | CSR, *, link: bool = False, n_jobs: int | None = None
+    ) -> np.ndarray:
         """Return raw scores, or with `link` predictions, of shape (n_samples, n_outputs)."""
         n = X.indptr.size - 1 if isinstance(X, CSR) else X.shape[0]
         out = np.empty((n, self.layout.units[-1]), self.params.dtype)
-        a = np.empty(min(n, CHUNK) * self.layout.n_units, self.params.dtype)
-        run = csr_scores if isinstance(X, CSR) else dense_scores
-        run(X, self.layout.table, self.params, a, self.calls, link, out)
+
+        def predict(rows: slice) -> None:
+            a = np.empty(min(n, CHUNK) * self.layout.n_units, self.params.dtype)
+            rest = (self.layout.table, self.params, a, self.calls, link, out[rows])
+            if isinstance(X, CSR):
+                csr_scores(X._replace(indptr=X.indptr[rows.start : rows.stop + 1]), *rest)
+            else:
+                dense_scores(X[rows], *rest)
+
+        share_out(predict, n, 2 * self.layout.n_weights, n_jobs)
         return out
 
 
@@ -253,15 +286,31 @@ def as_kernel_input(X: Any) -> np.ndarray | CSR:
 
 
 @inner
-def block(flat, layout, l, m):
-    """Return layer l's block of a scratch array, (m, fan_out)."""
-    return matrix(flat, m * layout[l, UNITS_BEFORE], m, layout[l, FAN_OUT])
+def area(work, name, n):
+    """Return the first n numbers of an area of the workspace."""
+    return vector(work.flat, work.at[name], n)
 
 
 @inner
-def flat_block(flat, layout, l, m):
-    """Return the same as one vector, (m * fan_out,)."""
-    return vector(flat, m * layout[l, UNITS_BEFORE], m * layout[l, FAN_OUT])
+def rows_of(work, name, begin, end, width):
+    """Return rows `begin` to `end` of an area that is a matrix of so many columns."""
+    return matrix(work.flat, work.at[name] + begin * width, end - begin, width)
+
+
+@inner
+def block(flat, start, layout, l, m, begin, end):
+    """Return rows `begin` to `end` of layer l's block in an array whose blocks begin at `start`."""
+    fan_out = layout[l, FAN_OUT]
+    start += m * layout[l, UNITS_BEFORE] + begin * fan_out
+    return matrix(flat, start, end - begin, fan_out)
+
+
+@inner
+def flat_block(flat, start, layout, l, m, begin, end):
+    """Return the same as one vector."""
+    fan_out = layout[l, FAN_OUT]
+    start += m * layout[l, UNITS_BEFORE] + begin * fan_out
+    return vector(flat, start, (end - begin) * fan_out)
 
 
 @inner
@@ -271,115 +320,126 @@ def weights_of(flat, layout, l):
 
 
 @inner
+def weight_rows(flat, layout, l, begin, end):
+    """Return some rows of them."""
+    fan_out = layout[l, FAN_OUT]
+    return matrix(flat, layout[l, WEIGHTS] + begin * fan_out, end - begin, fan_out)
+
+
+@inner
 def biases_of(flat, layout, l):
     """Return b, or its gradient, of layer l."""
     return vector(flat, layout[l, BIASES], layout[l, FAN_OUT])
 
 
 @inner
-def forward(layout, params, z, a, m, calls):
-    """Go from the first layer's z, standing in its block of `a`, to the scores in the last one."""
+def forward(layout, params, flat, z, a, m, begin, end, calls):
+    """Go from the first layer's z to the scores in the last block of the area that begins at `a`.
+
+    For rows `begin` to `end` of m. Keeps z in the area that begins at `z`,
+    unless that is negative.
+    """
     for l in range(layout.shape[0] - 1):
-        flat = flat_block(a, layout, l, m)
-        if z.size > 0:
-            kept = flat_block(z, layout, l, m)
-            for i in range(flat.size):
-                kept[i] = flat[i]
-        call_forward(calls[HIDDEN + 2 * l], flat)
+        out = flat_block(flat, a, layout, l, m, begin, end)
+        if z >= 0:
+            kept = flat_block(flat, z, layout, l, m, begin, end)
+            for i in range(out.size):
+                kept[i] = out[i]
+        call_forward(calls[HIDDEN + 2 * l], out)
         call_product(
             calls[PRODUCT],
-            block(a, layout, l, m),
+            block(flat, a, layout, l, m, begin, end),
             weights_of(params, layout, l + 1),
             biases_of(params, layout, l + 1),
-            block(a, layout, l + 1, m),
+            block(flat, a, layout, l + 1, m, begin, end),
         )
 
 
 @inner
-def backward(layout, params, grad, work, targets, weights, m, calls):
-    """Go from the scores back to the first layer's delta.
+def transpose(layout, params, work, seat):
+    """Transpose this thread's share of all W but the first, for the way back."""
+    for l in range(1, layout.shape[0]):
+        fan_in, fan_out, start = layout[l, FAN_IN], layout[l, FAN_OUT], layout[l, WEIGHTS]
+        W = matrix(params, start, fan_in, fan_out)
+        to = work.at[TRANSPOSED] + start - layout[1, WEIGHTS]
+        out = matrix(work.flat, to, fan_out, fan_in)
+        begin, end = share(fan_in, SQUARE, seat)
+        for top in range(begin, end, SQUARE):
+            for left in range(0, fan_out, SQUARE):
+                for i in range(top, min(top + SQUARE, end)):
+                    row = W[i]
+                    for j in range(left, min(left + SQUARE, fan_out)):
+                        out[j, i] = row[j]
 
-    Fills the gradient of all biases, and of all weights but the first layer's,
-    which depends on the form of the data. Returns the weighted sum of the loss.
+
+@inner
+def losses(layout, work, n_targets, m, begin, end, calls):
+    """Take the loss of rows `begin` to `end`, and its derivative in the last layer's delta.
+
+    Values are kept for every GRAIN rows: their sum is then the same for any
+    number of threads.
     """
     last = layout.shape[0] - 1
-    value = call_loss(
-        calls[LOSS],
-        block(work.a, layout, last, m),
-        targets,
-        weights,
-        block(work.delta, layout, last, m),
+    for start in range(begin, end, GRAIN):
+        stop = min(start + GRAIN, end)
+        work.sums[start // GRAIN] = call_loss(
+            calls[LOSS],
+            block(work.flat, work.at[A], layout, last, m, start, stop),
+            rows_of(work, TARGETS, start, stop, n_targets),
+            vector(work.flat, work.at[SAMPLE_WEIGHTS] + start, stop - start),
+            block(work.flat, work.at[DELTA], layout, last, m, start, stop),
+        )
+
+
+@inner
+def backward(layout, work, m, begin, end, calls):
+    """Go from the last layer's delta to the first one's, for rows `begin` to `end`."""
+    flat, z = work.flat, work.at[Z]
+    n_kept = (end - begin) if work.at[Z + 1] > z else 0
+    for l in range(layout.shape[0] - 1, 0, -1):
+        fan_in, fan_out = layout[l, FAN_IN], layout[l, FAN_OUT]
+        start = work.at[TRANSPOSED] + layout[l, WEIGHTS] - layout[1, WEIGHTS]
+        below = block(flat, work.at[DELTA], layout, l - 1, m, begin, end)
+        call_product(
+            calls[PRODUCT],
+            block(flat, work.at[DELTA], layout, l, m, begin, end),
+            matrix(flat, start, fan_out, fan_in),
+            area(work, ZEROS, fan_in),
+            below,
+        )
+        call_backward(
+            calls[HIDDEN + 2 * l - 1],
+            flat_block(flat, z, layout, l - 1, m, begin, begin + n_kept),
+            flat_block(flat, work.at[A], layout, l - 1, m, begin, end),
+            flat_block(flat, work.at[DELTA], layout, l - 1, m, begin, end),
+        )
+
+
+@inner
+def weight_gradient(taken, layout, l, m, grad, work, calls, seat):
+    """Overwrite this thread's share of the gradient of layer l's W, by what the layer took."""
+    begin, end = share(taken.shape[1], GRAIN, seat)
+    call_product(
+        calls[PRODUCT],
+        taken.T[begin:end],
+        block(work.flat, work.at[DELTA], layout, l, m, ZERO, m),
+        area(work, ZEROS, layout[l, FAN_OUT]),
+        weight_rows(grad, layout, l, begin, end),
     )
-    for l in range(last, -1, -1):
-        delta = block(work.delta, layout, l, m)
-        sums = biases_of(grad, layout, l)
-        for j in range(sums.size):
-            sums[j] = 0
-        for i in range(m):
-            row = delta[i]
-            for j in range(sums.size):
-                sums[j] += row[j]
-        if l > 0:
-            a, G = block(work.a, layout, l - 1, m), weights_of(grad, layout, l)
-            call_product(calls[PRODUCT], a.T, delta, vector(work.zeros, 0, G.shape[1]), G)
-            W, below = weights_of(params, layout, l), block(work.delta, layout, l - 1, m)
-            transposed = matrix(work.transposed, 0, W.shape[1], W.shape[0])
-            call_transpose(calls[TRANSPOSE], W, transposed)
-            zeros = vector(work.zeros, 0, W.shape[0])
-            call_product(calls[PRODUCT], delta, transposed, zeros, below)
-            call_backward(
-                calls[HIDDEN + 2 * l - 1],
-                flat_block(work.z, layout, l - 1, m) if work.z.size > 0 else work.z,
-                flat_block(work.a, layout, l - 1, m),
-                flat_block(work.delta, layout, l - 1, m),
-            )
-    return value
 
 
 @inner
-def finish(layout, params, grad, value, weight_sum, alpha):
-    """Put in the L2 penalty and divide by the batch's weight; return the objective.
-
-    objective = (value + alpha / 2 sum W**2) / weight_sum, as scikit-learn has it.
-    """
-    n_weights = layout[0, BIASES]
-    W, G = vector(params, 0, n_weights), vector(grad, 0, n_weights)
-    scale = params.dtype.type(1 / weight_sum)
-    decay = params.dtype.type(alpha)
-    squares = params.dtype.type(0)
-    for i in range(W.size):
-        w = W[i]
-        squares += w * w
-        G[i] = (G[i] + decay * w) * scale
-    sums = vector(grad, n_weights, grad.size - n_weights)
-    for i in range(sums.size):
-        sums[i] *= scale
-    return (value + 0.5 * alpha * squares) / weight_sum
-
-
-@inner
-def dense_backprop(rows, targets, weights, layout, params, grad, work, calls):
-    """Return the weighted loss over some rows, and its gradient in `grad`."""
-    m, l = rows.shape[0], FIRST
-    W, b = weights_of(params, layout, l), biases_of(params, layout, l)
-    call_product(calls[PRODUCT], rows, W, b, block(work.a, layout, l, m))
-    forward(layout, params, work.z, work.a, m, calls)
-    value = backward(layout, params, grad, work, targets, weights, m, calls)
-    delta, G = block(work.delta, layout, l, m), weights_of(grad, layout, l)
-    call_product(calls[PRODUCT], rows.T, delta, vector(work.zeros, 0, G.shape[1]), G)
-    return value
-
-
-@inner
-def csr_backprop(X, index, targets, weights, layout, params, grad, work, calls):
-    """As `dense_backprop`, over the rows `index` of sparse X."""
-    m, l = index.size, FIRST
-    W, b = weights_of(params, layout, l), biases_of(params, layout, l)
-    csr_affine(X, index, W, b, block(work.a, layout, l, m))
-    forward(layout, params, work.z, work.a, m, calls)
-    value = backward(layout, params, grad, work, targets, weights, m, calls)
-    csr_weight_gradient(X, index, block(work.delta, layout, l, m), weights_of(grad, layout, l))
-    return value
+def bias_gradients(layout, m, grad, work, calls, seat):
+    """Overwrite the gradients of b, the sums of delta; each thread those of some layers."""
+    for l in range(seat.thread, layout.shape[0], seat.n_threads):
+        fan_out = layout[l, FAN_OUT]
+        call_product(
+            calls[PRODUCT],
+            rows_of(work, ONES, ZERO, ZERO + 1, m),
+            block(work.flat, work.at[DELTA], layout, l, m, ZERO, m),
+            area(work, ZEROS, fan_out),
+            matrix(grad, layout[l, BIASES], 1, fan_out),
+        )
 
 
 @inner
@@ -397,26 +457,28 @@ def csr_affine(X, index, W, b, out):
 
 
 @inner
-def csr_weight_gradient(X, index, D, out):
-    """Overwrite `out` by X[index]' D."""
-    for k in range(out.shape[0]):
-        g = out[k]
-        for j in range(g.size):
-            g[j] = 0
+def csr_weight_gradient(X, index, D, out, clear, seat):
+    """Add X[index]' D to this thread's share of the columns of `out`; `clear` them first."""
+    begin, end = share(out.shape[1], GRAIN, seat)
+    if clear:
+        for k in range(out.shape[0]):
+            g = vector(out[k], begin, end - begin)
+            for j in range(g.size):
+                g[j] = 0
     for i in range(index.size):
-        delta = D[i]
+        delta = vector(D[i], begin, end - begin)
         for k in range(X.indptr[index[i]], X.indptr[index[i] + 1]):
             x = X.data[k]
-            g = out[X.indices[k]]
-            for j in range(delta.size):
+            g = vector(out[X.indices[k]], begin, end - begin)
+            for j in range(g.size):
                 g[j] += x * delta[j]
 
 
 @inner
 def finish_scores(layout, params, a, m, calls, link, out):
     """Go from the first layer's z to a chunk's scores or predictions, in `out`."""
-    forward(layout, params, vector(a, 0, 0), a, m, calls)
-    scores = block(a, layout, layout.shape[0] - 1, m)
+    forward(layout, params, a, ZERO - 1, ZERO, m, ZERO, m, calls)
+    scores = block(a, ZERO, layout, layout.shape[0] - 1, m, ZERO, m)
     if link:
         call_link(calls[LINK], scores)
     for i in range(m):
@@ -427,22 +489,24 @@ def finish_scores(layout, params, a, m, calls, link, out):
 @kernel
 def dense_scores(X, layout, params, a, calls, link, out):
     """Overwrite `out` by the scores, or with `link` the predictions, of all rows of X."""
-    l = FIRST
+    l = ZERO
     W, b = weights_of(params, layout, l), biases_of(params, layout, l)
     for start in range(0, X.shape[0], CHUNK):
         m = min(CHUNK, X.shape[0] - start)
-        call_product(calls[PRODUCT], X[start : start + m], W, b, block(a, layout, l, m))
+        call_product(
+            calls[PRODUCT], X[start : start + m], W, b, block(a, ZERO, layout, l, m, ZERO, m)
+        )
         finish_scores(layout, params, a, m, calls, link, out[start : start + m])
 
 
 @kernel
 def csr_scores(X, layout, params, a, calls, link, out):
     """As `dense_scores`, for sparse X."""
-    l = FIRST
+    l = ZERO
     W, b = weights_of(params, layout, l), biases_of(params, layout, l)
     n = X.indptr.size - 1
     for start in range(0, n, CHUNK):
         m = min(CHUNK, n - start)
         index = np.arange(start, start + m)
-        csr_affine(X, index, W, b, block(a, layout, l, m))
+        csr_affine(X, index, W, b, block(a, ZERO, layout, l, m, ZERO, m))
         finish_scores(layout, params, a, m, calls, link, out[start : start + m])

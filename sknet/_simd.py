@@ -30,7 +30,15 @@ INT64, INT32, INT8 = ir.IntType(64), ir.IntType(32), ir.IntType(8)
 FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
 
 
-def _host_vector_bits() -> int:
+def _vector_bits() -> int:
+    forced = os.environ.get("SKNET_VECTOR_BITS")
+    if forced is not None:
+        if forced not in ("128", "256", "512"):
+            raise ValueError(
+                f"The environment variable SKNET_VECTOR_BITS is {forced!r}, but must be 128, 256 "
+                "or 512; unset it for the widest vectors of this machine."
+            )
+        return int(forced)
     features = numba.config.CPU_FEATURES  # type: ignore[attr-defined]
     if features is None:
         features = binding.get_host_cpu_features().flatten()
@@ -40,8 +48,8 @@ def _host_vector_bits() -> int:
     return 128  # SSE, NEON
 
 
-# SKNET_VECTOR_BITS narrows the vectors, for tests and for measuring.
-VECTOR_BITS = int(os.environ.get("SKNET_VECTOR_BITS", _host_vector_bits()))
+# SKNET_VECTOR_BITS forces a width, for tests and for measuring.
+VECTOR_BITS = _vector_bits()
 # Rows of a tile. Its 2 x ROWS sums, two vectors of B and one of A have to fit into
 # the registers: 32 with AVX-512 and NEON, 16 with AVX2 and SSE.
 ROWS = 8 if VECTOR_BITS == 512 or binding.get_process_triple().startswith("aarch64") else 6
@@ -57,6 +65,13 @@ def _tile(rows: int, vectors: int, *, masked: bool) -> Any:
     inner dimension in order, so that an element is the same to the last bit
     whatever tile it falls into. The inner dimension must not be empty.
     """
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+
+        def plain_tile(A: Any, i: int, B: Any, bias: Any, C: Any, j: int, width: int) -> None:
+            columns = slice(j, j + (vectors - 1) * (COLUMN_BYTES // C.itemsize) + width)
+            C[i : i + rows, columns] = A[i : i + rows] @ B[:, columns] + bias[columns]
+
+        return plain_tile
 
     @intrinsic
     def tile(

@@ -80,6 +80,7 @@ class BaseMLP(BaseEstimator):
             Options(Real, {np.inf}),
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [None, Integral],
     }
 
     # What the two estimators fill in.
@@ -284,9 +285,9 @@ class BaseMLP(BaseEstimator):
 
         network = self._network()
         hyperparameters = self.get_params(deep=False)
-        slots = getattr(getattr(self, "_optimizer", None), "slots", None)
         # Moments of a network of other sizes (drawn for L-BFGS, or set by hand) are of no use.
-        if not incremental or slots is None or slots.shape[1] != network.params.size:
+        kept = getattr(self, "_optimizer", None) if incremental else None
+        if kept is None or kept.slots.size != kept.n_slots * network.params.size:
             optimizer = Optimizer.table[self.solver]
             self._optimizer = optimizer.start(hyperparameters, network.params)
         self._optimizer.slots = self._optimizer.slots.astype(network.params.dtype, copy=False)
@@ -365,7 +366,7 @@ class BaseMLP(BaseEstimator):
             X = validate_data(
                 self, X, accept_sparse="csr", dtype=network.params.dtype, order="C", reset=False
             )
-        return network.scores(as_kernel_input(X), link=link)
+        return network.scores(as_kernel_input(X), link=link, n_jobs=self.n_jobs)
 
     def _is_plain(self, X: Any, dtype: np.dtype) -> bool:
         """Return whether X is what `validate_data` would return, so that serving can do without.
@@ -484,6 +485,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Epochs in a row without progress after which training stops.
     max_fun : int, default=15000
         Most evaluations of the loss by 'lbfgs'.
+    n_jobs : int, default=None
+        Most threads inside one fit or prediction. None is 1 unless a
+        :func:`joblib.parallel_config` says more, -1 all cores. Threads that
+        would slow a small network down stay idle, and the result is the same
+        to the last bit for every value.
 
     Attributes
     ----------
@@ -571,6 +577,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
+        n_jobs=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -595,6 +602,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.n_jobs = n_jobs
 
     def _encode(self, y: Any, incremental: bool, classes: Any = None) -> np.ndarray:
         check_classification_targets(y)
@@ -833,6 +841,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Epochs in a row without progress after which training stops.
     max_fun : int, default=15000
         Most evaluations of the loss by 'lbfgs'.
+    n_jobs : int, default=None
+        Most threads inside one fit or prediction. None is 1 unless a
+        :func:`joblib.parallel_config` says more, -1 all cores. Threads that
+        would slow a small network down stay idle, and the result is the same
+        to the last bit for every value.
 
     Attributes
     ----------
@@ -918,6 +931,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
+        n_jobs=None,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -943,6 +957,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.n_jobs = n_jobs
 
     def _encode(self, y: Any, incremental: bool, classes: Any = None) -> np.ndarray:
         if y.dtype.kind not in "biuf":

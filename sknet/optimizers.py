@@ -4,6 +4,9 @@ An optimiser has two halves. Its kernel, `step`, sees flat arrays only: the
 parameters, their gradient, the optimiser's own *slots* (one row of moments
 each) and the *constants* of this step. Its Python half computes the constants
 for all steps of an epoch at once.
+
+Slots are stored for a stretch of parameters at a time, so that `step` finds
+those of its stretch in one piece.
 """
 
 from __future__ import annotations
@@ -15,6 +18,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from sknet._parts import Part
+
+# Parameters that are stepped at a time: with their slots they stay in the L1 cache.
+STRETCH = np.int64(1024)
 
 
 @dataclass
@@ -31,8 +37,9 @@ class Optimizer(Part):
         Step size in force. Schedules change it between epochs.
     t : int
         Steps taken.
-    slots : ndarray of shape (n_slots, n_parameters)
-        What it keeps, zero at first.
+    slots : ndarray of shape (n_slots * n_parameters,)
+        What it keeps, zero at first: for each STRETCH of parameters one slot
+        after the other.
     """
 
     n_slots: ClassVar[int]
@@ -55,7 +62,7 @@ class Optimizer(Part):
         names = [f.name for f in fields(cls) if f.init]
         self = cls(**{name: hyperparameters[name] for name in names})
         self.learning_rate = float(self.learning_rate_init)
-        self.slots = np.zeros((cls.n_slots, like.size), like.dtype)
+        self.slots = np.zeros(cls.n_slots * like.size, like.dtype)
         return self
 
     def constants(self, n_steps: int) -> np.ndarray:
@@ -71,15 +78,15 @@ class Optimizer(Part):
     def step(
         params: np.ndarray, grad: np.ndarray, slots: np.ndarray, constants: np.ndarray
     ) -> None:
-        """Take one step.
+        """Take one step, for a stretch of parameters.
 
         Parameters
         ----------
-        params : ndarray of shape (n_parameters,)
+        params : ndarray of shape (n,)
             Overwritten by the new parameters.
-        grad : ndarray of shape (n_parameters,)
+        grad : ndarray of shape (n,)
             Gradient of the batch's loss.
-        slots : ndarray of shape (n_slots, n_parameters)
+        slots : ndarray of shape (n_slots, n)
             Overwritten by the new state.
         constants : ndarray of shape (n_constants,)
             This step's row of what :meth:`constants` returned.

@@ -66,15 +66,13 @@ def test_second_process_compiles_nothing(package):
 
 
 def test_change_in_another_file_is_seen(package):
-    """Numba alone would go on with a kernel that has the old `finish` compiled into it."""
+    """Numba alone would go on with a kernel that has older code of another file compiled in."""
     cache = {"NUMBA_CACHE_DIR": str(package / "cache")}
     before = run(FIT, package, **cache).stdout.split()[1]
     changed = package / "sknet" / "_network.py"
-    text = changed.read_text()
-    assert text.count("value + 0.5 * alpha * squares") == 1
-    changed.write_text(
-        text.replace("value + 0.5 * alpha * squares", "value + 0.9 * alpha * squares")
-    )
+    text, call = changed.read_text(), "= call_loss("
+    assert text.count(call) == 1
+    changed.write_text(text.replace(call, "= 2 * call_loss("))
     after = run(FIT, package, **cache).stdout.split()[1]
     assert float(after) > float(before)
 
@@ -122,3 +120,19 @@ def test_frozen_is_a_view():
     assert not view.flags.writeable
     assert a.flags.writeable
     assert np.shares_memory(a, view)
+
+
+@pytest.mark.parametrize("bits", ["128", "256"])
+def test_narrower_vectors(package, bits):
+    """The code for machines without AVX-512, or without AVX, on whichever this one is."""
+    cache = {"NUMBA_CACHE_DIR": str(package / "cache")}
+    widest = run(FIT, package, **cache).stdout.split()[1]
+    narrow = run(FIT, package, SKNET_VECTOR_BITS=bits, **cache).stdout.split()
+    assert int(narrow[0]) > 0, "kernels of another width were taken from the cache"
+    assert float(narrow[1]) == pytest.approx(float(widest), rel=1e-12)
+
+
+def test_unknown_vector_width(package):
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        run(FIT, package, SKNET_VECTOR_BITS="100")
+    assert "SKNET_VECTOR_BITS is '100', but must be 128, 256 or 512" in error.value.stderr

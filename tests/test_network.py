@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sknet._barrier import seats
 from sknet._network import CHUNK, Layout, Network, as_kernel_input
-from sknet._training import csr_objective, dense_objective
+from sknet._training import csr_epoch, dense_epoch
 from sknet.activations import Activation
 from sknet.losses import Loss
 
@@ -42,18 +43,23 @@ def loss_and_grad(network, X, targets, weights, sparse=False):
     """Return the kernels' objective and gradient over all rows."""
     data = as_kernel_input(sp.csr_array(X) if sparse else X)
     work = network.workspace(data, len(targets))
-    objective = csr_objective if sparse else dense_objective
-    arrays = [as_kernel_input(v) for v in (targets, weights)]
-    value = objective(
+    n = len(targets)
+    total = (csr_epoch if sparse else dense_epoch)(
         data,
-        *arrays,
+        as_kernel_input(targets),
+        as_kernel_input(weights),
+        np.arange(n),
+        n,
         network.layout.table,
         network.params,
+        np.empty(0, X.dtype),
+        np.empty((1, 0), X.dtype),
         work,
         ALPHA,
         network.calls,
+        *seats(1),
     )
-    return value, work.grad
+    return total / n, network.gradient(work)
 
 
 def naive_objective(network, params, X, targets, weights):

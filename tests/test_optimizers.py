@@ -46,11 +46,12 @@ def test_steps(name, nesterov, monkeypatch):
     ours = rng.normal(size=31)
     theirs = ours.copy()
     optimizer = Optimizer.table[name].start(HYPERPARAMETERS, ours)
+    slots = optimizer.slots.reshape(optimizer.n_slots, 31)
     reference = references(theirs, "constant")[name]
     for _ in range(3):  # epochs of five steps each, whose constants are computed at once
         for constants in optimizer.constants(5):
             grad = rng.normal(size=31)
-            optimizer.step(ours, grad, optimizer.slots, constants)
+            optimizer.step(ours, grad, slots, constants)
             reference.update_params([theirs], [grad])
         optimizer.t += 5
         assert_allclose(ours, theirs, rtol=1e-12)

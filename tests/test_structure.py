@@ -17,6 +17,8 @@ ORDER = [
     "_functions",
     "_simd",
     "_jit",
+    "_barrier",
+    "_team",
     "_parts",
     "activations",
     "losses",
@@ -35,7 +37,7 @@ ORDER = [
     "digits",
     "__main__",
 ]
-KNOWS_NUMBA = {"_jit", "_simd"}
+KNOWS_NUMBA = {"_jit", "_simd", "_barrier"}
 KNOWS_SKLEARN = set(ORDER[ORDER.index("monitoring") :])
 KERNEL_DECORATORS = {"kernel", "inner"}
 PART_MODULES = {"activations", "losses", "optimizers", "_gemm"}

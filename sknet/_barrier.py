@@ -1,0 +1,99 @@
+"""Threads that run one kernel together: their seats, their shares of the work, and the barrier."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core.cgutils import unpack_tuple
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+from sknet._jit import PYTHON_MODE, inner
+
+# Places in the array of a barrier, a cache line or two apart, so that threads
+# waiting for one do not slow down those counting at the other.
+ARRIVED, GENERATION, SIZE = 0, 16, 32
+
+# Turns to wait in before giving the core away: enough for the slowest hand-over
+# between cores (half a microsecond), too few to starve a thread without a core.
+SPINS = 2000
+
+
+class Seat(NamedTuple):
+    """Which thread of how many runs a kernel, and where they meet."""
+
+    thread: int
+    n_threads: int
+    barrier: np.ndarray
+
+
+def seats(n_threads: int) -> list[Seat]:
+    """Return the seats of a team."""
+    barrier = np.zeros(SIZE, np.int64)
+    return [Seat(thread, n_threads, barrier) for thread in range(n_threads)]
+
+
+def _atomic(operation: str) -> Any:
+    """Define an intrinsic that loads from, stores to or adds to an element for all threads to see.
+
+    It returns what stood there before.
+    """
+
+    @intrinsic
+    def atomic(typing_context: Any, counters: Any, place: Any, value: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+            array = make_array(sig.args[0])(context, builder, arguments[0])
+            assert len(unpack_tuple(builder, array.shape)) == 1
+            pointer = builder.gep(array.data, [arguments[1]])
+            operand = arguments[2]
+            if operation == "load":  # adding nothing: LLVM makes it a plain load
+                operand = ir.Constant(ir.IntType(64), 0)
+            name = "xchg" if operation == "store" else "add"
+            return builder.atomic_rmw(name, pointer, operand, "seq_cst")
+
+        return types.int64(counters, types.intp, types.int64), codegen
+
+    return atomic
+
+
+if PYTHON_MODE:
+
+    def meet(seat):
+        """Do nothing: without compilation there is one thread."""
+
+else:
+    _load, _store, _add = _atomic("load"), _atomic("store"), _atomic("add")
+
+    # Elsewhere (Windows) a waiting thread keeps its core until the system takes it.
+    _give_way: Any = (
+        types.ExternalFunction("sched_yield", types.int32()) if os.name == "posix" else None
+    )
+    _CAN_GIVE_WAY = _give_way is not None
+
+    @inner
+    def meet(seat):
+        """Return once every thread of the team has come here; what they wrote is then seen."""
+        if seat.n_threads > 1:
+            generation = _load(seat.barrier, GENERATION, 0)
+            if _add(seat.barrier, ARRIVED, 1) == seat.n_threads - 1:
+                _store(seat.barrier, ARRIVED, 0)
+                _add(seat.barrier, GENERATION, 1)
+            else:
+                turns = 0
+                while _load(seat.barrier, GENERATION, 0) == generation:
+                    turns += 1
+                    if _CAN_GIVE_WAY and turns > SPINS:
+                        _give_way()
+
+
+@inner
+def share(n, grain, seat):
+    """Return the begin and end of a thread's part of n things, cut at multiples of `grain`."""
+    grains = (n + grain - 1) // grain
+    begin = grains * seat.thread // seat.n_threads * grain
+    end = grains * (seat.thread + 1) // seat.n_threads * grain
+    return min(begin, n), min(end, n)

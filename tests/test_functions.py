@@ -1,0 +1,68 @@
+"""The vector exp and tanh of kernels against NumPy's in higher precision."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from sknet import _jit
+from sknet._functions import exp, flat, tanh
+
+
+@numba.njit(**_jit.OPTIONS)
+def compiled_exp(a):
+    for i in range(a.size):
+        a[i] = exp(a[i])
+
+
+@numba.njit(**_jit.OPTIONS)
+def compiled_tanh(a):
+    for i in range(a.size):
+        a[i] = tanh(a[i])
+
+
+@numba.njit
+def compiled_flat(a):
+    return flat(a)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("compiled", "reference", "reach", "bound"),
+    [(compiled_exp, np.exp, 85.0, 1.5), (compiled_tanh, np.tanh, 25.0, 2.5)],
+)
+def test_units_in_the_last_place(compiled, reference, reach, bound, dtype):
+    """Errors stay within a unit or two of the last place.
+
+    exp: half a unit for the last product and sum, and less than one for the
+    series; tanh adds a sum and a division of half a unit each.
+    """
+    rng = np.random.RandomState(0)
+    x = np.concatenate([rng.uniform(-reach, reach, 200_000), rng.normal(size=200_000) * 1e-3])
+    x = x.astype(dtype)
+    exact = reference(x.astype(np.longdouble))
+    actual = x.copy()
+    compiled(actual)
+    unit = np.spacing(np.abs(exact).astype(dtype))
+    assert np.max(np.abs(actual - exact) / unit) <= bound
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_ends(dtype):
+    """Infinities, overflow, underflow, zero and NaN; in every place of a vector."""
+    x = np.array([np.nan, np.inf, -np.inf, 0, 1e4, -1e4], dtype)
+    for shift in range(8):
+        a = np.concatenate([np.zeros(shift, dtype), x, np.zeros(9, dtype)])
+        b = a.copy()
+        compiled_exp(a)
+        compiled_tanh(b)
+        assert_array_equal(a[shift : shift + 6], [np.nan, np.inf, 0, 1, np.inf, 0])
+        assert_array_equal(b[shift : shift + 6], [np.nan, 1, -1, 0, 1, -1])
+
+
+def test_flat_is_a_view():
+    a = np.zeros((3, 4))
+    assert np.shares_memory(compiled_flat(a), a)
+    assert compiled_flat(a).shape == flat(a).shape == (12,)

@@ -1,0 +1,66 @@
+"""The tile against NumPy, for any shape, stride and dtype."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from sknet import _gemm
+from sknet._jit import address, call_product
+
+
+@numba.njit
+def product(calls, A, B, bias, out):
+    call_product(calls[0], A, B, bias, out)
+
+
+def multiply(A, B, bias):
+    """Return A B + bias by the compiled role, in a frame that shows writes outside."""
+    calls = np.array([address(_gemm.product, "product", A.dtype)])
+    frame = np.full((A.shape[0] + 2, B.shape[1]), np.nan, A.dtype)
+    product(calls, A, B, bias, frame[1:-1])
+    assert np.isnan(frame[[0, -1]]).all()
+    return frame[1:-1]
+
+
+@given(
+    m=st.integers(1, 40),
+    k=st.integers(1, 30),
+    n=st.integers(1, 70),
+    transposed=st.booleans(),
+    dtype=st.sampled_from([np.float64, np.float32]),
+    seed=st.integers(0, 2**31),
+)
+@settings(max_examples=400, deadline=None)
+def test_any_shape(m, k, n, transposed, dtype, seed):
+    """Sums of k products differ by at most k roundings of the sum of magnitudes."""
+    rng = np.random.RandomState(seed)
+    A = rng.normal(size=(k, m)).astype(dtype).T if transposed else rng.normal(size=(m, k))
+    A, B = A.astype(dtype, order="K"), rng.normal(size=(k, n)).astype(dtype)
+    bias = rng.normal(size=n).astype(dtype)
+    exact = A.astype(np.longdouble) @ B + bias
+    bound = (k + 1) * np.finfo(dtype).eps * (np.abs(A) @ np.abs(B) + np.abs(bias))
+    assert (np.abs(multiply(A, B, bias) - exact) <= bound).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_row_does_not_depend_on_the_rows_beside_it(dtype):
+    rng = np.random.RandomState(0)
+    A, B = rng.normal(size=(37, 19)).astype(dtype), rng.normal(size=(19, 45)).astype(dtype)
+    bias = np.zeros(45, dtype)
+    every = multiply(A, B, bias)
+    for begin, end in [(0, 1), (3, 5), (11, 29), (30, 37)]:
+        assert_array_equal(multiply(A[begin:end].copy(), B, bias), every[begin:end])
+
+
+def test_nan_stays_where_it_belongs():
+    """Lanes beyond the last column are masked: what stands there does not matter."""
+    A, B = np.ones((9, 3)), np.ones((3, 5))
+    A[4, 1] = np.nan
+    out = multiply(A, B, np.zeros(5))
+    assert np.isnan(out[4]).all()
+    assert_array_equal(np.delete(out, 4, axis=0), np.full((8, 5), 3.0))
