@@ -4,7 +4,14 @@
 the same model for the same seed, several times faster.
 """
 
+from sknet.display import LossCurveDisplay, WeightsDisplay
 from sknet.estimators import MLPClassifier, MLPRegressor
 
 __version__ = "0.1.0.dev0"
-__all__ = ["MLPClassifier", "MLPRegressor", "__version__"]
+__all__ = [
+    "LossCurveDisplay",
+    "MLPClassifier",
+    "MLPRegressor",
+    "WeightsDisplay",
+    "__version__",
+]
