@@ -32,6 +32,8 @@ from _timing import Table, machine, warn_of_environment
 from sklearn.datasets import load_digits
 
 DTYPES = ("float64", "float32")
+MOST_SECONDS = 120  # a process that takes longer hangs: it says where, and ends
+HANGS = f"import faulthandler; faulthandler.dump_traceback_later({MOST_SECONDS}, exit=True)"
 CLOCK = "from time import perf_counter; start = perf_counter()"
 STOP = "print(perf_counter() - start)"
 FIT = """
@@ -80,10 +82,11 @@ def run(case: Case, cache: str) -> float:
             "OMP_NUM_THREADS": "1",
         }
         done = subprocess.run(
-            [sys.executable, "-c", f"{CLOCK}\n{case.code}\n{STOP}"],
+            [sys.executable, "-c", f"{HANGS}\n{CLOCK}\n{case.code}\n{STOP}"],
             env=environment,
             capture_output=True,
             text=True,
+            timeout=2 * MOST_SECONDS,  # for what hangs outside Python
         )
     if done.returncode:
         sys.exit(f"{case.name} failed:\n{done.stderr}")
