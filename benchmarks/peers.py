@@ -1,0 +1,218 @@
+"""sknet beside other libraries: the same nets, data, batches, optimiser and number of epochs.
+
+Usage::
+
+    python -m pip install '.[bench]'
+    env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python benchmarks/peers.py
+    python benchmarks/peers.py --only digits --libraries scikit_learn jax_scan
+    python benchmarks/peers.py --threads 1 2 --update docs/performance.md
+
+Each library has a process of its own, held at its threads and cores before
+anything is imported. They train in turn, sknet before each of the others, so
+that a slow spell of the machine hits both of a pair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from time import sleep
+from typing import Any
+
+import numpy as np
+from _latency import describe as describe_latency
+from _problems import PROBLEMS, Problem
+from _processes import (
+    FailedError,
+    MissingDataError,
+    MissingLibraryError,
+    Process,
+    environment,
+    pinned,
+    save,
+)
+from _timing import Table, as_markdown, machine, warn_of_environment
+from adapters import NAMES
+
+BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
+COLUMNS = {
+    "library": 13,
+    "ms per epoch": 8,
+    "time relative to sknet": 19,
+    "share of peak": 6,
+    "peak memory, MB": 6,
+    "training accuracy": 6,
+}
+LEGEND = (
+    "Time relative to sknet: median over pairs run in turn, [least-greatest]; above 1 sknet is "
+    "faster. Share of peak: operations of the matrix products alone, over what a loop of nothing "
+    "but vector multiply-adds reaches. Peak memory: of the process, libraries and data included. "
+    "Training accuracy: after the epochs that were timed, so that all have done the same work."
+)
+# Threads of OpenMP spin for a while after their work: let them come to rest.
+REST = 0.3
+
+
+def measured_peak(dtype: str) -> float:
+    """Return the GFLOP/s that one core can do."""
+    command = [sys.executable, str(Path(__file__).with_name("_peak.py")), dtype]
+    with pinned(1):
+        done = subprocess.run(
+            command, env=environment(1), check=True, capture_output=True, text=True
+        )
+    return float(done.stdout)
+
+
+def start(stack: ExitStack, library: str, *arguments: Any) -> Process | None:
+    """Return a library's process; print why where there is none."""
+    try:
+        return stack.enter_context(Process(library, *arguments))
+    except MissingLibraryError as error:
+        print(f"{library} is left out, its library is missing: {error}", flush=True)
+    except FailedError as error:
+        print(f"{library} is left out, it failed: {error}", flush=True)
+    return None
+
+
+def take_turns(
+    ours: Process, others: list[Process], repeats: int, rest: float
+) -> dict[str, list[tuple[float, float]]]:
+    """Return, for each library, pairs of sknet's seconds per epoch and its own."""
+    pairs: dict[str, list[tuple[float, float]]] = {other.library: [] for other in others}
+    for _ in range(repeats):
+        for other in others:
+            pair = []
+            for process in (ours, other):
+                sleep(rest)
+                pair.append(process.seconds_per_epoch())
+            pairs[other.library].append((pair[0], pair[1]))
+    return pairs
+
+
+def row(process: Process, times: list[float], ratio: str, gflops: float) -> list[str]:
+    """Return a library's line of the table; `gflops` are an epoch's work over the peak."""
+    seconds, outcome = median(times), process.finish()
+    is_nothing = process.library == "nothing"
+    return [
+        process.about["version"] or process.library,
+        f"{1000 * seconds:.4g}",
+        "" if is_nothing else ratio,
+        "" if is_nothing else f"{gflops / seconds:.0%}",
+        f"{outcome['memory']:.0f}",
+        "" if is_nothing else f"{outcome['accuracy']:.4f}",
+    ]
+
+
+def title(process: Process, cells: list[str]) -> list[str]:
+    """Return the line with the way a library is used, where it has two."""
+    ways = {"torch_eager": ", eager", "torch_compile": ", torch.compile", "jax_scan": ", scan"}
+    return [cells[0] + ways.get(process.library, ""), *cells[1:]]
+
+
+def measure(problem: Problem, n_threads: int, options: argparse.Namespace, folder: str) -> str:
+    """Print the table of one problem, and return it as Markdown."""
+    peak = measured_peak(problem.dtype) * n_threads
+    heading = f"{problem.name}, {n_threads} thread{'s' if n_threads > 1 else ''}"
+    print(f"\n{heading}; peak {peak:.0f} GFLOP/s", flush=True)
+    file = save(problem, folder, options.data, options.rows)
+    with ExitStack() as stack:
+        ours = start(stack, "sknet", problem, file, n_threads)
+        if ours is None:
+            sys.exit("error: nothing to compare with")
+        started = [
+            start(stack, name, problem, file, n_threads)
+            for name in options.libraries
+            if name != "sknet"
+        ]
+        others = [process for process in started if process]
+        rest = REST if n_threads > 1 else 0
+        pairs = take_turns(ours, others, options.repeats, rest)
+        rows_of_data = len_of(file)
+        gflops = problem.flops(rows_of_data) / 1e9 / peak
+        table, lines = Table(COLUMNS), []
+        our_times = [ours_ for pair in pairs.values() for ours_, _ in pair] or [
+            ours.seconds_per_epoch() for _ in range(options.repeats)
+        ]
+        lines.append(title(ours, row(ours, our_times, "1", gflops)))
+        table.add(lines[-1])
+        for other in others:
+            ratios = [theirs / ours_ for ours_, theirs in pairs[other.library]]
+            spread = f"{median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}]"
+            times = [theirs for _, theirs in pairs[other.library]]
+            lines.append(title(other, row(other, times, spread, gflops)))
+            table.add(lines[-1])
+    return (
+        f"**{heading}** ({problem.epochs} epochs, {rows_of_data} rows; peak {peak:.0f} GFLOP/s)"
+        f"\n\n{as_markdown(list(COLUMNS), lines)}\n"
+    )
+
+
+def len_of(file: Path) -> int:
+    """Return the number of rows in a file of `save`."""
+    with np.load(file) as arrays:
+        return len(arrays["y"])
+
+
+def around_block(page: Path) -> tuple[str, str]:
+    """Return the text of a page before and after its block."""
+    text = page.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise SystemExit(f"error: {page} must hold {BEGIN} and {END}, once each")
+    return text.partition(BEGIN)[0], text.partition(END)[2]
+
+
+def parse() -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", metavar="PATH", help="mnist.npz, or the folder it is in")
+    parser.add_argument("--rows", type=int, help="train on the first rows only")
+    parser.add_argument("--threads", nargs="+", type=int, choices=[1, 2], default=[1])
+    parser.add_argument("--only", nargs="+", metavar="WORD", help="problems with such a word")
+    parser.add_argument("--libraries", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--repeats", type=int, default=5, help="pairs (default 5)")
+    parser.add_argument("--markdown", action="store_true", help="print the Markdown as well")
+    parser.add_argument("--update", type=Path, metavar="PAGE", help="rewrite the block of a page")
+    options = parser.parse_args()
+    if options.update:
+        around_block(options.update)  # an unfit page is to be known before measuring, not after
+    return options
+
+
+def main() -> None:
+    """Print the tables, and put them where they are wanted."""
+    options = parse()
+    warn_of_environment()
+    words = options.only or [""]
+    chosen = [p for p in PROBLEMS if any(word in p.name for word in words)]
+    conditions = (
+        f"Measured on {datetime.now(UTC):%Y-%m-%d}, medians of {options.repeats} pairs: {machine()}"
+    )
+    if max(options.threads) > 1:
+        conditions += f"; {describe_latency()}"
+    print(f"{conditions}\n{LEGEND}", flush=True)
+    parts = []
+    with tempfile.TemporaryDirectory() as folder:
+        for problem in chosen:
+            for n_threads in options.threads:
+                try:
+                    parts.append(measure(problem, n_threads, options, folder))
+                except MissingDataError as error:
+                    print(f"{error}\n{problem.name} is left out.")
+    block = "\n" + "\n".join([*parts, LEGEND, "", f"{conditions}."]) + "\n"
+    if options.markdown:
+        print(block)
+    if options.update:
+        before, after = around_block(options.update)
+        options.update.write_text(f"{before}{BEGIN}\n{block}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
