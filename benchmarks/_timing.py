@@ -176,3 +176,11 @@ def as_markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table, all columns but the first one aligned to the right."""
     rule = ["---"] + ["---:"] * (len(titles) - 1)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (titles, rule, *rows))
+
+
+def around_block(page: Path, begin: str, end: str) -> tuple[str, str]:
+    """Return the text of a page before and after the block between two marks."""
+    text = page.read_text(encoding="utf-8")
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise SystemExit(f"error: {page} must hold {begin} and {end}, once each")
+    return text.partition(begin)[0], text.partition(end)[2]

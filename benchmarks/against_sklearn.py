@@ -24,6 +24,7 @@ from _data import MissingDataError, load_mnist
 from _tasks import Task, digits_tasks, grid_task, mnist_tasks, other_tasks, prediction_tasks
 from _timing import (
     Table,
+    around_block,
     as_markdown,
     largest_difference,
     loops_for,
@@ -100,14 +101,6 @@ def compare_outcomes(task: Task, reference: Any, candidate: Any) -> str:
     return f"{answer}up to {max(between):.0e} ({max(itself):.0e})"
 
 
-def around_block(page: Path) -> tuple[str, str]:
-    """Return the text of a page before and after its block."""
-    text = page.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise SystemExit(f"error: {page} must hold {BEGIN} and {END}, once each")
-    return text.partition(BEGIN)[0], text.partition(END)[2]
-
-
 def parse() -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(
@@ -123,7 +116,8 @@ def parse() -> argparse.Namespace:
     if options.update:
         if options.only:
             parser.error("--update writes the whole table: leave out --only")
-        around_block(options.update)  # an unfit page is to be known before measuring, not after
+        # An unfit page is to be known before measuring, not after.
+        around_block(options.update, BEGIN, END)
     return options
 
 
@@ -153,7 +147,7 @@ def main() -> None:
     if options.markdown:
         print(block)
     if options.update:
-        before, after = around_block(options.update)
+        before, after = around_block(options.update, BEGIN, END)
         options.update.write_text(f"{before}{BEGIN}\n{block}\n{END}{after}", encoding="utf-8")
 
 

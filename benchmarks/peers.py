@@ -37,7 +37,7 @@ from _processes import (
     pinned,
     save,
 )
-from _timing import Table, as_markdown, machine, warn_of_environment
+from _timing import Table, around_block, as_markdown, machine, warn_of_environment
 from adapters import NAMES
 
 BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
@@ -159,14 +159,6 @@ def len_of(file: Path) -> int:
         return len(arrays["y"])
 
 
-def around_block(page: Path) -> tuple[str, str]:
-    """Return the text of a page before and after its block."""
-    text = page.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise SystemExit(f"error: {page} must hold {BEGIN} and {END}, once each")
-    return text.partition(BEGIN)[0], text.partition(END)[2]
-
-
 def parse() -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(
@@ -182,7 +174,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--update", type=Path, metavar="PAGE", help="rewrite the block of a page")
     options = parser.parse_args()
     if options.update:
-        around_block(options.update)  # an unfit page is to be known before measuring, not after
+        around_block(
+            options.update, BEGIN, END
+        )  # an unfit page is to be known before measuring, not after
     return options
 
 
@@ -210,7 +204,7 @@ def main() -> None:
     if options.markdown:
         print(block)
     if options.update:
-        before, after = around_block(options.update)
+        before, after = around_block(options.update, BEGIN, END)
         options.update.write_text(f"{before}{BEGIN}\n{block}\n{END}{after}", encoding="utf-8")
 
 
