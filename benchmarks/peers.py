@@ -174,9 +174,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--update", type=Path, metavar="PAGE", help="rewrite the block of a page")
     options = parser.parse_args()
     if options.update:
-        around_block(
-            options.update, BEGIN, END
-        )  # an unfit page is to be known before measuring, not after
+        # An unfit page is to be known before measuring, not after.
+        around_block(options.update, BEGIN, END)
     return options
 
 
