@@ -5,9 +5,9 @@ Usage::
     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python benchmarks/gemm.py
     python benchmarks/gemm.py --dtype float32 --only square --repeats 3
 
-*tile* is `sknet._gemm.product`, called in a compiled loop as kernels call it,
-and adds a bias. *dot* is `numpy.dot` in such a loop, which is SciPy's OpenBLAS
-without any of Python's overhead. *matmul* is NumPy's, called from Python.
+*tile* is `sknet._gemm.product`, called by a program as in training; it adds a
+bias. *dot* is `numpy.dot` in a compiled loop, which is SciPy's OpenBLAS without
+any of Python's overhead. *matmul* is NumPy's, called from Python.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from _peak import peak
 from _problems import PROBLEMS
 from _timing import Table, loops_for, machine, one_thread, seconds, warn_of_environment
 
-from sknet._gemm import product
-from sknet._jit import address, call_product
+from sknet._gemm import product, scratch_size
+from sknet._jit import execute
+from sknet._program import Program
 
 SQUARES = (16, 32, 64, 128, 256, 512, 1024)
 COLUMNS = {
@@ -64,10 +65,10 @@ def shapes() -> Iterator[Shape]:
 
 
 @numba.njit
-def repeat_tile(n, call, A, B, bias, out):
-    """Call the product by its address, as kernels do."""
+def repeat_tile(n, program, like):
+    """Carry out a program of one product."""
     for _ in range(n):
-        call_product(call, A, B, bias, out)
+        execute(program, 0, 1, like)
 
 
 @numba.njit
@@ -90,9 +91,11 @@ def measure(shape: Shape, dtype: str, repeats: int) -> list[list[float]]:
     A = A.astype(dtype).T if shape.transposed else A.astype(dtype)
     B = random.normal(size=(shape.k, shape.n)).astype(dtype)
     bias, out = np.zeros(shape.n, dtype), np.empty((shape.m, shape.n), dtype)
-    call = address(product, "product", np.dtype(dtype))
+    scratch = np.empty(scratch_size(shape.m, out.itemsize), dtype)
+    program = Program(out.dtype)
+    program.add("product", product, A, B, bias, scratch, out)
     functions: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
-        (repeat_tile, (call, A, B, bias, out)),
+        (repeat_tile, (program.finish()[0], out[0])),
         (repeat_dot, (A, B, out)),
         (repeat_matmul, (A, B, out)),
     ]

@@ -180,9 +180,9 @@ def _cpu() -> str:
 
 
 def _cache_folder() -> Path | None:
-    from sknet._training import dense_epoch
+    from sknet._training import epoch
 
-    stats = getattr(dense_epoch, "stats", None)  # with NUMBA_DISABLE_JIT a plain function
+    stats = getattr(epoch, "stats", None)  # with NUMBA_DISABLE_JIT a plain function
     return Path(stats.cache_path) if stats and stats.cache_path else None
 
 
@@ -205,22 +205,15 @@ def _warmup(dtype: Sequence[str]) -> None:
 def _compile_parts(dtype: str) -> None:
     import numpy as np
 
-    from sknet._network import Layout, Network
+    from sknet._jit import address
     from sknet.activations import Activation
     from sknet.losses import Loss
 
-    layout = Layout((1, 1, 1))
-    params = np.zeros(layout.n_parameters, dtype)
-    some_activation, some_loss = (
-        next(iter(Activation.table.values())),
-        next(iter(Loss.table.values())),
-    )
-    for activation in Activation.table.values():
-        with _timed(f"{dtype} activation {activation.name}"):
-            _ = Network(layout, params, activation, some_loss).calls
-    for loss in Loss.table.values():
-        with _timed(f"{dtype} loss {loss.name}"):
-            _ = Network(layout, params, some_activation, loss).calls
+    for kind, roles in ((Activation, ("forward", "backward")), (Loss, ("loss", "link"))):
+        for part in kind.table.values():
+            with _timed(f"{dtype} {kind.__name__.lower()} {part.name}"):
+                for role in roles:
+                    address(getattr(part, role), role, np.dtype(dtype))
 
 
 def _fit_each_way(dtype: str) -> None:

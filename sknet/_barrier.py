@@ -1,9 +1,9 @@
-"""Threads that run one kernel together: their seats, their shares of the work, and the barrier."""
+"""Threads that run one network together: the barrier where they meet, and their shares."""
 
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -12,7 +12,7 @@ from numba.core.cgutils import unpack_tuple
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from sknet._jit import PYTHON_MODE, inner
+from sknet._jit import PYTHON_MODE
 
 # Places in the array of a barrier, a cache line or two apart, so that threads
 # waiting for one do not slow down those counting at the other.
@@ -23,18 +23,16 @@ ARRIVED, GENERATION, SIZE = 0, 16, 32
 SPINS = 2000
 
 
-class Seat(NamedTuple):
-    """Which thread of how many runs a kernel, and where they meet."""
-
-    thread: int
-    n_threads: int
-    barrier: np.ndarray
+def barrier() -> np.ndarray:
+    """Return a barrier that nobody has come to yet."""
+    return np.zeros(SIZE, np.int64)
 
 
-def seats(n_threads: int) -> list[Seat]:
-    """Return the seats of a team."""
-    barrier = np.zeros(SIZE, np.int64)
-    return [Seat(thread, n_threads, barrier) for thread in range(n_threads)]
+def share(n: int, grain: int, thread: int, n_threads: int) -> slice:
+    """Return a thread's part of n things, cut at multiples of `grain`."""
+    grains = -(-n // grain)
+    begin, end = (min(grains * k // n_threads * grain, n) for k in (thread, thread + 1))
+    return slice(begin, end)
 
 
 def _atomic(operation: str) -> Any:
@@ -60,40 +58,32 @@ def _atomic(operation: str) -> Any:
     return atomic
 
 
-if PYTHON_MODE:
+_load, _store, _add = _atomic("load"), _atomic("store"), _atomic("add")
 
-    def meet(seat):
-        """Do nothing: without compilation there is one thread."""
-
-else:
-    _load, _store, _add = _atomic("load"), _atomic("store"), _atomic("add")
-
-    # Elsewhere (Windows) a waiting thread keeps its core until the system takes it.
-    _give_way: Any = (
-        types.ExternalFunction("sched_yield", types.int32()) if os.name == "posix" else None
-    )
-    _CAN_GIVE_WAY = _give_way is not None
-
-    @inner
-    def meet(seat):
-        """Return once every thread of the team has come here; what they wrote is then seen."""
-        if seat.n_threads > 1:
-            generation = _load(seat.barrier, GENERATION, 0)
-            if _add(seat.barrier, ARRIVED, 1) == seat.n_threads - 1:
-                _store(seat.barrier, ARRIVED, 0)
-                _add(seat.barrier, GENERATION, 1)
-            else:
-                turns = 0
-                while _load(seat.barrier, GENERATION, 0) == generation:
-                    turns += 1
-                    if _CAN_GIVE_WAY and turns > SPINS:
-                        _give_way()
+# Elsewhere (Windows) a waiting thread keeps its core until the system takes it.
+_give_way: Any = (
+    types.ExternalFunction("sched_yield", types.int32()) if os.name == "posix" else None
+)
+_CAN_GIVE_WAY = _give_way is not None
 
 
-@inner
-def share(n, grain, seat):
-    """Return the begin and end of a thread's part of n things, cut at multiples of `grain`."""
-    grains = (n + grain - 1) // grain
-    begin = grains * seat.thread // seat.n_threads * grain
-    end = grains * (seat.thread + 1) // seat.n_threads * grain
-    return min(begin, n), min(end, n)
+def _meet(barrier, settings):
+    generation = _load(barrier, GENERATION, 0)
+    if _add(barrier, ARRIVED, 1) == settings[0] - 1:
+        _store(barrier, ARRIVED, 0)
+        _add(barrier, GENERATION, 1)
+    else:
+        turns = 0
+        while _load(barrier, GENERATION, 0) == generation:
+            turns += 1
+            if _CAN_GIVE_WAY and turns > SPINS:
+                _give_way()
+
+
+def _pass_by(barrier, settings):
+    pass
+
+
+# Returns once all of settings[0] threads have come; what they wrote is then seen.
+# Without compilation there is one thread.
+meet = _pass_by if PYTHON_MODE else _meet

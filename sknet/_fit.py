@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sknet._jit import address, frozen
-from sknet._network import CSR, FLOPS, STEP, Network
+from sknet._network import FLOPS, Network
 from sknet._team import Team
-from sknet._training import csr_epoch, dense_epoch
+from sknet._training import Data, Training, epoch
 from sknet.monitoring import LossMonitor, ScoreMonitor
 from sknet.optimizers import Optimizer
 from sknet.schedules import Schedule
-
-
-class Data(NamedTuple):
-    """What training learns from, in the forms that kernels take.
-
-    `X` is read-only; `targets` are what the loss takes, (n_samples, n_targets);
-    `weights` are ones where the user gave none.
-    """
-
-    X: np.ndarray | CSR
-    targets: np.ndarray
-    weights: np.ndarray
 
 
 def run(
@@ -74,10 +61,7 @@ def run(
     n = rows.size
     size = _batch_size(model.batch_size, n)
     n_steps = -(-n // size)
-    work = network.workspace(data.X, size)
-    calls = network.calls.copy()
-    calls[STEP] = address(optimizer.step, "step", network.params.dtype)
-    epoch = csr_epoch if isinstance(data.X, CSR) else dense_epoch
+    training = Training(network, data, n, size, float(model.alpha), optimizer)
     order = np.arange(n)
     model.n_iter_ = 0
     try:
@@ -90,18 +74,8 @@ def run(
                     order = order[permutation]
                 total = team.run(
                     epoch,
-                    data.X,
-                    frozen(data.targets),
-                    frozen(data.weights),
-                    rows[order],
-                    size,
-                    network.layout.table,
-                    network.params,
-                    optimizer.slots,
-                    optimizer.constants(n_steps).astype(network.params.dtype),
-                    work,
-                    float(model.alpha),
-                    calls,
+                    training.seats,
+                    *training.arguments(rows[order], optimizer.constants(n_steps)),
                 )
                 optimizer.t += n_steps
                 model.n_iter_ += 1

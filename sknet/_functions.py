@@ -1,4 +1,8 @@
-"""Elementary functions that parts call: NumPy's here, vector code of `_simd` in kernels."""
+"""What kernels and parts call: NumPy's in plain Python, code of `_simd` and `_views` compiled.
+
+NumPy's own ways to say the same compile to slower code (`exp`, `tanh`) or take several
+times as long to compile (views).
+"""
 
 from __future__ import annotations
 
@@ -20,3 +24,18 @@ def tanh(x: Any) -> Any:
 def flat(a: np.ndarray) -> np.ndarray:
     """Return a contiguous array as one vector, without copying it."""
     return a.reshape(-1)
+
+
+def row(a: np.ndarray, i: int) -> np.ndarray:
+    """Return a row of a matrix, whose rows must be contiguous."""
+    return a[i]
+
+
+def vector(flat: np.ndarray, start: int, length: int) -> np.ndarray:
+    """Return part of a vector."""
+    return flat[start : start + length]
+
+
+def matrix(flat: np.ndarray, start: int, n_rows: int, n_columns: int) -> np.ndarray:
+    """Return part of a vector as a contiguous matrix."""
+    return flat[start : start + n_rows * n_columns].reshape(n_rows, n_columns)

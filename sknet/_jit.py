@@ -16,8 +16,6 @@ With ``NUMBA_DISABLE_JIT=1`` the same kernels run as plain Python.
 from __future__ import annotations
 
 import hashlib
-import inspect
-import math
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -30,11 +28,12 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core.ccallback import CFunc
-from numba.core.imputils import impl_ret_borrowed
+from numba.core.cgutils import for_range
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array, populate_array
+from numba.np.arrayobj import make_array
 
 from sknet._simd import VECTOR_BITS
+from sknet._views import array_at
 
 # nnan and ninf stay out: a diverging loss has to stay visible as NaN.
 # The NumPy error model drops the zero checks that keep a division scalar.
@@ -46,77 +45,81 @@ PYTHON_MODE = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 
 
 class Array(NamedTuple):
-    """An array argument of a role, in the dtype of the parameters."""
+    """An array argument of a role, in the dtype of the parameters unless another is said.
+
+    Layouts: "C" is contiguous, "rows" has contiguous rows at any distance from
+    each other, "any" has any strides.
+    """
 
     ndim: int
     readonly: bool
-    layout: Literal["C", "A"] = "C"
+    layout: Literal["C", "rows", "any"] = "C"
+    dtype: types.Type | None = None
+
+    def type(self, dtype: types.Type) -> types.Array:
+        """Return Numba's type of the argument."""
+        layout: Any = "C" if self.layout == "C" else "A"
+        return types.Array(self.dtype or dtype, self.ndim, layout, self.readonly)
 
 
-IN_1D, IN_2D, IN_ANY_STRIDES = Array(1, True), Array(2, True), Array(2, True, "A")
-OUT_1D, OUT_2D = Array(1, False), Array(2, False)
+class Role(NamedTuple):
+    """What the functions of one kind take and return, and the number by which kernels know it."""
 
-_signatures: dict[str, Callable[[types.Float], Any]] = {}
+    number: int
+    arguments: dict[str, Array]
+    returns: types.Type
+
+    def signature(self, dtype: types.Type) -> Any:
+        """Return Numba's signature in a dtype of parameters."""
+        return self.returns(*(a.type(dtype) for a in self.arguments.values()))
+
+
+IN_1D, IN_2D, OUT_1D, OUT_2D = (Array(n, r) for r in (True, False) for n in (1, 2))
+IN_ROWS, OUT_ROWS = Array(2, True, "rows"), Array(2, False, "rows")
+IN_ANY = Array(2, True, "any")
+INTS, INTS_32 = Array(1, True, dtype=types.int64), Array(1, True, dtype=types.int32)
+IN_DOUBLES, OUT_DOUBLES = (Array(1, r, dtype=types.float64) for r in (True, False))
+
+ROLES: dict[str, Role] = {}
+
+
+def _role(name: str, *, returns: types.Type = types.void, **arguments: Array) -> None:
+    ROLES[name] = Role(len(ROLES), arguments, returns)
+
+
+# A parameter that is only read is declared read-only, which a writeable array
+# converts to for free: users' read-only data needs no copy.
+_role(
+    "product",
+    A=IN_ANY, B=IN_ANY, bias=IN_1D, scratch=OUT_1D, out=OUT_ROWS,
+)  # fmt: skip
+_role("forward", a=OUT_1D)
+_role("backward", z=IN_1D, a=IN_1D, delta=OUT_1D)
+_role("link", scores=OUT_2D)
+_role("loss", scores=IN_2D, targets=IN_2D, weights=IN_1D, delta=OUT_2D, values=OUT_DOUBLES)
+_role("step", params=OUT_1D, grad=IN_1D, slots=OUT_2D, constants=IN_1D)
+_role(
+    "update",
+    params=OUT_1D, grad=OUT_1D, slots=OUT_1D, constants=IN_1D, state=IN_DOUBLES,
+    squares=OUT_DOUBLES, settings=INTS,
+)  # fmt: skip
+_role("gather", source=IN_2D, index=INTS, out=OUT_ROWS)
+_role("clear", out=OUT_1D)
+_role("copy", source=IN_1D, out=OUT_1D)
+_role("add", more=IN_1D, out=OUT_1D)
+_role("sum", values=IN_DOUBLES, returns=types.float64)
+_role(
+    "csr_affine",
+    data=IN_1D, indices=INTS_32, indptr=INTS, index=INTS, W=IN_2D, b=IN_1D, out=OUT_ROWS,
+)  # fmt: skip
+_role(
+    "csr_weight_gradient",
+    data=IN_1D, indices=INTS_32, indptr=INTS, index=INTS, delta=IN_ROWS, out=OUT_ROWS,
+)  # fmt: skip
+_role("meet", barrier=Array(1, False, dtype=types.int64), settings=INTS)
+
 _compiled: dict[tuple[Callable[..., Any], str, str], Any] = {}
 _compiling = threading.RLock()
-
-
-def _with_parameters(function: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
-    # Intrinsics take no star arguments, but go by the signature that a function declares.
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [inspect.Parameter(name, kind) for name in names]
-    )
-    return function
-
-
-def _role(role: str, *, returns: types.Type = types.void, **arguments: Array) -> Callable[..., Any]:
-    """Define a role and return the function by which kernels call its holder.
-
-    The returned function takes the holder's address, then the arguments.
-    """
-
-    def signature(dtype: types.Float) -> Any:
-        return returns(
-            *(types.Array(dtype, a.ndim, a.layout, a.readonly) for a in arguments.values())
-        )
-
-    _signatures[role] = signature
-    if PYTHON_MODE:
-        return lambda address, *values: _python_functions[address](*values)
-
-    def call(typing_context: Any, address: Any, *values: Any) -> Any:
-        sig = signature(values[0].dtype)
-
-        def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-            result = ir.VoidType() if returns == types.void else context.get_value_type(returns)
-            operands = [context.get_value_type(a) for a in sig.args[1:]]
-            pointer = builder.inttoptr(arguments[0], ir.FunctionType(result, operands).as_pointer())
-            value = builder.call(pointer, arguments[1:])
-            return context.get_dummy_value() if returns == types.void else value
-
-        return sig.return_type(types.int64, *sig.args), codegen
-
-    return intrinsic(_with_parameters(call, ("typing_context", "address", *arguments)))
-
-
-# The roles. A parameter that is only read is declared read-only, which a
-# writeable array converts to for free: users' read-only data needs no copy.
-call_product = _role("product", A=IN_ANY_STRIDES, B=IN_2D, bias=IN_1D, out=OUT_2D)
-call_forward = _role("forward", a=OUT_1D)
-call_backward = _role("backward", z=IN_1D, a=IN_1D, delta=OUT_1D)
-call_link = _role("link", scores=OUT_2D)
-call_loss = _role(
-    "loss",
-    returns=types.float64,
-    scores=IN_2D,
-    targets=IN_2D,
-    weights=IN_1D,
-    delta=OUT_2D,
-)
-call_step = _role("step", params=OUT_1D, grad=IN_1D, slots=OUT_2D, constants=IN_1D)
-
-_python_functions: dict[int, Callable[..., Any]] = {}
 
 
 def address(function: Callable[..., Any], role: str, dtype: np.dtype[Any]) -> int:
@@ -127,7 +130,7 @@ def address(function: Callable[..., Any], role: str, dtype: np.dtype[Any]) -> in
     function : callable
         A plain Python function in Numba's subset of the language.
     role : str
-        Key of the signature table of this module.
+        Key of the table of roles.
     dtype : dtype
         float32 or float64: the dtype of the network's parameters.
 
@@ -137,16 +140,167 @@ def address(function: Callable[..., Any], role: str, dtype: np.dtype[Any]) -> in
         Valid until the process ends.
     """
     key = (function, role, np.dtype(dtype).name)
-    with _compiling:  # one object for each key, kept for ever: its code must never be freed
-        if key not in _compiled:
-            if PYTHON_MODE:
-                _compiled[key] = len(_python_functions)
-                _python_functions[_compiled[key]] = function
-            else:
-                signature = _signatures[role](numba.from_dtype(np.dtype(dtype)))
-                _compiled[key] = _c_function(function, signature)
-        holder = _compiled[key]
-    return holder if PYTHON_MODE else holder.address
+    found: Any = _compiled.get(key)
+    if found is None:
+        with _compiling:  # one object for each key, kept for ever: its code must never be freed
+            found = _compiled.get(key)
+            if found is None:
+                if PYTHON_MODE:
+                    _python_functions.append(function)
+                    found = len(_python_functions) - 1
+                else:
+                    signature = ROLES[role].signature(numba.from_dtype(np.dtype(dtype)))
+                    found = _c_function(function, signature)
+                _compiled[key] = found
+    return found if PYTHON_MODE else found.address
+
+
+_python_functions: list[Callable[..., Any]] = []
+
+
+def instruction(
+    role: str,
+    function: Callable[..., Any],
+    dtype: np.dtype[Any],
+    arguments: Sequence[np.ndarray],
+    result: np.ndarray | None = None,
+) -> Any:
+    """Return a call of a compiled function as `execute` takes it.
+
+    Parameters
+    ----------
+    role : str
+        Key of the table of roles.
+    function : callable
+        As for :func:`address`.
+    dtype : dtype
+        The dtype of the network's parameters.
+    arguments : sequence of ndarray
+        What the role asks for. They must live as long as the instruction.
+    result : ndarray of shape (1,), default=None
+        Where to leave what the function returns, in float64.
+
+    Returns
+    -------
+    ndarray of shape (WIDTH,)
+        Role, function, result; then of each array its address and shape, and
+        of a matrix its strides.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not of the kind that the role asks for: the call
+        would read or write memory that belongs to something else.
+    """
+    if PYTHON_MODE:
+        return function, arguments, result
+    row = np.zeros(WIDTH, np.int64)
+    number, specs, _ = ROLES[role]
+    code = [number, address(function, role, dtype), 0 if result is None else _start(result)]
+    for (name, spec), array in zip(specs.items(), arguments, strict=True):
+        wanted = dtype if spec.dtype is None else np.dtype(spec.dtype.name)
+        if (
+            array.dtype != wanted
+            or array.ndim != spec.ndim
+            or not (array.flags.c_contiguous or spec.layout != "C")
+            or not (array.flags.writeable or spec.readonly)
+            or (spec.layout == "rows" and array.size and array.strides[1] != array.itemsize)
+        ):
+            raise TypeError(
+                f"{name} of the role {role!r} must be {wanted}, {spec}; got {array.dtype} of "
+                f"shape {array.shape} and strides {array.strides}."
+            )
+        code += [_start(array), *array.shape]
+        if spec.ndim == 2:
+            code += array.strides
+    row[: len(code)] = code
+    return row
+
+
+def _start(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
+
+
+WIDTH = 24
+_ROLE, _FUNCTION, _RESULT, _ARGUMENTS = range(4)
+
+
+def _call(builder: Any, context: Any, function: Any, sig: Any, operands: Sequence[Any]) -> Any:
+    """Call the C function at an address."""
+    returns = sig.return_type
+    result = ir.VoidType() if returns == types.void else context.get_value_type(returns)
+    kinds = [context.get_value_type(a) for a in sig.args]
+    pointer = builder.inttoptr(function, ir.FunctionType(result, kinds).as_pointer())
+    return builder.call(pointer, operands)
+
+
+if PYTHON_MODE:
+
+    def execute(program: Any, begin: int, end: int, like: np.ndarray) -> None:
+        """Carry out instructions, one after the other."""
+        for function, arguments, result in program[begin:end]:
+            value = function(*arguments)
+            if result is not None:
+                result[0] = value
+
+    def call_step(address: int, *arguments: Any) -> None:
+        """Call an optimiser's step by its address."""
+        _python_functions[address](*arguments)
+
+else:
+
+    @intrinsic
+    def execute(typing_context: Any, program: Any, begin: Any, end: Any, like: Any) -> Any:
+        """Carry out instructions, one after the other; parameters have the dtype of `like`.
+
+        The call of every role stands here once, so that a kernel of many calls
+        costs the compilation of few.
+        """
+
+        def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+            word = ir.IntType(64)
+            table = make_array(sig.args[0])(context, builder, arguments[0]).data
+            with for_range(builder, arguments[2], arguments[1]) as loop:
+                first = builder.mul(loop.index, word(WIDTH))
+
+                def words(begin: int, end: int) -> list[Any]:
+                    places = [builder.add(first, word(k)) for k in range(begin, end)]
+                    return [builder.load(builder.gep(table, [place])) for place in places]
+
+                number, function, result = words(_ROLE, _ARGUMENTS)
+                after = builder.append_basic_block("next")
+                switch = builder.switch(number, after)
+                for role in ROLES.values():
+                    block = builder.append_basic_block("role")
+                    switch.add_case(word(role.number), block)
+                    builder.position_at_end(block)
+                    signature = role.signature(like.dtype)
+                    operands, k = [], _ARGUMENTS
+                    for kind in signature.args:
+                        n = 1 + kind.ndim + (kind.ndim if kind.ndim == 2 else 0)
+                        operands.append(array_at(builder, context, kind, words(k, k + n)))
+                        k += n
+                    value = _call(builder, context, function, signature, operands)
+                    if role.returns != types.void:
+                        builder.store(value, builder.inttoptr(result, value.type.as_pointer()))
+                    builder.branch(after)
+                builder.position_at_end(after)
+            return context.get_dummy_value()
+
+        return types.void(program, types.intp, types.intp, like), codegen
+
+    @intrinsic
+    def call_step(
+        typing_context: Any, address: Any, params: Any, grad: Any, slots: Any, constants: Any
+    ) -> Any:
+        """Call an optimiser's step by its address."""
+        signature = ROLES["step"].signature(params.dtype)
+
+        def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+            _call(builder, context, arguments[0], signature, arguments[1:])
+            return context.get_dummy_value()
+
+        return types.void(types.int64, *signature.args), codegen
 
 
 def _c_function(function: Callable[..., Any], signature: Any) -> CFunc:
@@ -160,13 +314,6 @@ def _c_function(function: Callable[..., Any], signature: Any) -> CFunc:
         _stamp(compiled)
     compiled.compile()
     return compiled
-
-
-def inner(function: Callable[..., Any]) -> Any:
-    """Decorate a function that kernels alone call. Without a wrapper, Python must not call it."""
-    if PYTHON_MODE:
-        return function
-    return numba.njit(nogil=True, no_cpython_wrapper=True, **OPTIONS)(function)  # type: ignore
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -210,44 +357,6 @@ def _stamp(compiled: Any) -> None:
     file: Any = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if hasattr(file, "_source_stamp"):  # private to Numba; tests/test_jit.py sees that it works
         file._source_stamp = (file._source_stamp, _package_digest(), VECTOR_BITS)
-
-
-def _view(ndim: int) -> Any:
-    """Define an intrinsic that views part of a flat array as an array of `ndim` dimensions.
-
-    Slicing and reshaping would say the same, but cost ten times the compilation.
-    """
-    if PYTHON_MODE:
-        return lambda flat, start, *shape: flat[start : start + math.prod(shape)].reshape(shape)
-
-    def view(typing_context: Any, flat: Any, start: Any, *shape: Any) -> Any:
-        result = flat.copy(ndim=ndim)
-
-        def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-            source = make_array(sig.args[0])(context, builder, arguments[0])
-            itemsize = context.get_constant(types.intp, sig.args[0].dtype.bitwidth // 8)
-            lengths, strides = arguments[2:], [itemsize]
-            for length in lengths[:0:-1]:
-                strides.insert(0, builder.mul(strides[0], length))
-            out = make_array(result)(context, builder)
-            populate_array(
-                out,
-                data=builder.gep(source.data, [arguments[1]]),
-                shape=lengths,
-                strides=strides,
-                itemsize=itemsize,
-                meminfo=source.meminfo,
-            )
-            return impl_ret_borrowed(context, builder, result, out._getvalue())
-
-        return result(flat, types.intp, *[types.intp] * ndim), codegen
-
-    names = ("typing_context", "flat", "start", *(f"length_{i}" for i in range(ndim)))
-    return intrinsic(_with_parameters(view, names))
-
-
-vector = _view(1)
-matrix = _view(2)
 
 
 def frozen(array: np.ndarray) -> np.ndarray:

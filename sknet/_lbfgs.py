@@ -9,11 +9,9 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
-from sknet._fit import Data
-from sknet._jit import frozen
-from sknet._network import CSR, FLOPS, Network
+from sknet._network import FLOPS, Network
 from sknet._team import Team
-from sknet._training import csr_epoch, dense_epoch
+from sknet._training import Data, Training, epoch
 
 
 def run(model: Any, network: Network, data: Data) -> None:
@@ -33,17 +31,14 @@ def run(model: Any, network: Network, data: Data) -> None:
     ConvergenceWarning
         Where scipy reports anything but convergence.
     """
-    epoch = csr_epoch if isinstance(data.X, CSR) else dense_epoch
     n = data.weights.size
-    order, nothing = np.arange(n), np.empty(0, np.float64)
-    work = network.workspace(data.X, n)
-    arguments = (data.X, frozen(data.targets), frozen(data.weights), order, n)
-    rest = (nothing, np.empty((1, 0)), work, float(model.alpha), network.calls)
+    training = Training(network, data, n, n, float(model.alpha))
+    arguments = training.arguments(np.arange(n), np.empty((1, 0)))
 
     def loss_and_grad(params: np.ndarray) -> tuple[float, np.ndarray]:
         network.params[:] = params
-        total = team.run(epoch, *arguments, network.layout.table, network.params, *rest)
-        return total / n, network.gradient(work).copy()
+        total = team.run(epoch, training.seats, *arguments)
+        return total / n, training.grad.copy()
 
     with Team(model.n_jobs, FLOPS * n * network.layout.n_weights) as team:
         result = minimize(

@@ -1,22 +1,14 @@
-"""A network as flat arrays: its layout, and the kernels forward and backward.
+"""A network: its layout in one flat vector, its way forward, and prediction.
 
 Symbols, here and in every kernel::
 
     l        a layer, 0 ... L-1, each an affine map and what follows it
-    m        rows of the batch at hand
-    A        what a layer takes, (m, fan_in); the first layer takes the data
+    A        what a layer takes, (n_rows, fan_in); the first layer takes the data
     W, b     its weights (fan_in, fan_out) and biases (fan_out,)
     z, a     its affine output A W + b, and that after the activation
     scores   z of the last layer, before any output activation
     delta    derivative of the batch's weighted loss by z
     params   all W, then all b, layer by layer, in one vector; grad likewise
-    layout   one row of integers for each layer, see the constants below
-    calls    addresses of the parts, see the constants below
-    work     scratch, see Workspace
-    seat     which thread of how many this is
-
-Blocks of z, a and delta lie one behind the other, layer by layer, m rows each,
-so that depth and widths never enter a type and never recompile.
 """
 
 from __future__ import annotations
@@ -24,43 +16,20 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
-from sknet import _gemm
-from sknet._barrier import share
-from sknet._jit import (
-    address,
-    call_backward,
-    call_forward,
-    call_link,
-    call_loss,
-    call_product,
-    frozen,
-    inner,
-    kernel,
-    matrix,
-    vector,
-)
+from sknet._functions import vector
+from sknet._gemm import product, scratch_size
+from sknet._jit import execute, frozen, kernel
+from sknet._kernels import copy, csr_affine
+from sknet._program import Program
 from sknet._team import share_out
 from sknet.activations import Activation
 from sknet.losses import Loss
-from sknet.optimizers import STRETCH
-
-# Columns of `layout`: units before and after, where W and b begin in `params`,
-# and the sum of the widths of the layers before (the scratch arrays' offset).
-FAN_IN, FAN_OUT, WEIGHTS, BIASES, UNITS_BEFORE = range(5)
-
-# Entries of `calls`. From HIDDEN on: forward and backward of each hidden layer.
-PRODUCT, LINK, LOSS, STEP, HIDDEN = range(5)
-
-# Constants that are arguments are NumPy's integers: a plain one is a type of its
-# own to Numba, for which it compiles the called function once more.
-ZERO = np.int64(0)
 
 # Floating-point operations per weight and row of training: a multiplication and an
 # addition each on the way forward, on the way back, and for the gradient.
@@ -70,27 +39,9 @@ FLOPS = 6
 # activations stay in the cache.
 CHUNK = 256
 
-# The same for training: a batch of more rows is taken in pieces.
-PIECE = 512
-
-# Rows and columns are shared among threads, and losses summed, by so many at a time.
-GRAIN = np.int64(16)
-
-# Side of the squares in which W is transposed: two of them fit the L1 cache.
-SQUARE = np.int64(32)
-
-
-N_VALUES = PIECE // GRAIN
-
-# Areas of a workspace: a piece's data, targets and weights; z (empty unless a slope
-# needs it), a and delta with a block for each layer; the gradient, and that of a
-# further piece before it is added; ones, zeros; all W but the first, transposed.
-(
-    DATA, TARGETS, SAMPLE_WEIGHTS, Z, A, DELTA, GRAD, MORE, ONES, ZEROS, TRANSPOSED, N_AREAS,
-) = map(np.int64, range(12))  # fmt: skip
-
-# Areas begin at multiples of this: a cache line, in numbers of four bytes.
-LINE = 16
+# A line of the cache, and the power of two, both in bytes, of which rows must not be
+# a multiple: a column of such a matrix has but a few places in the cache.
+LINE, AVOIDED = 64, 512
 
 
 class CSR(NamedTuple):
@@ -101,18 +52,42 @@ class CSR(NamedTuple):
     indptr: np.ndarray
 
 
-class Workspace(NamedTuple):
-    """Scratch of one batch: few arrays, since each costs compilation in every kernel it enters.
+def aligned(shape: Sequence[int], dtype: Any) -> np.ndarray:
+    """Return zeros that begin with a line of the cache."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + LINE, np.uint8)
+    start = -memory.__array_interface__["data"][0] % LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
 
-    `flat` holds the areas named below one behind the other, `at` where each
-    begins and, last, where the last one ends. `sums` has the loss of every
-    GRAIN rows, and behind PIECE / GRAIN of them the penalty of every STRETCH
-    parameters, in float64.
+
+def wide(n_rows: int, width: int, dtype: np.dtype[Any]) -> np.ndarray:
+    """Return zeros of so many rows, with more columns than `width` where caches ask for it."""
+    avoid = width * dtype.itemsize % AVOIDED == 0
+    return aligned((n_rows, width + (LINE // dtype.itemsize if avoid else 0)), dtype)
+
+
+class Blocks:
+    """A matrix for each layer, with rows at distances that suit the cache.
+
+    Parameters
+    ----------
+    n_rows : int
+    widths : sequence of int
+    dtype : dtype
     """
 
-    flat: np.ndarray
-    at: np.ndarray
-    sums: np.ndarray
+    def __init__(self, n_rows: int, widths: Sequence[int], dtype: np.dtype[Any]) -> None:
+        self.widths = widths
+        self._wide = [wide(n_rows, width, dtype) for width in widths[:-1]]
+        self._wide.append(aligned((n_rows, widths[-1]), dtype))  # losses want it contiguous
+
+    def matrix(self, l: int, rows: slice) -> np.ndarray:
+        """Return some rows of layer l."""
+        return self._wide[l][rows, : self.widths[l]]
+
+    def flat(self, l: int, rows: slice) -> np.ndarray:
+        """Return them as one vector, with what stands between them."""
+        return self._wide[l][rows].reshape(-1)
 
 
 class Layout:
@@ -126,28 +101,19 @@ class Layout:
 
     def __init__(self, units: Sequence[int]) -> None:
         self.units = tuple(int(u) for u in units)
-        fan_in, fan_out = np.array(self.units[:-1]), np.array(self.units[1:])
-        ends = np.cumsum(fan_in * fan_out)
-        self.n_weights = int(ends[-1])
-        self.n_units = int(fan_out.sum())
-        self.n_parameters = self.n_weights + self.n_units
-        before = np.cumsum(fan_out) - fan_out
-        self.table = np.ascontiguousarray(
-            np.column_stack(
-                [fan_in, fan_out, ends - fan_in * fan_out, self.n_weights + before, before]
-            ),
-            np.int64,
-        )
+        self.shapes = list(pairwise(self.units))
+        self.n_weights = sum(fan_in * fan_out for fan_in, fan_out in self.shapes)
+        self.n_parameters = self.n_weights + sum(self.units[1:])
 
     def split(self, params: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Return views of a flat vector: all W and all b, layer by layer."""
-        shapes = list(pairwise(self.units))
-        coefs = [
-            params[row[WEIGHTS] : row[WEIGHTS] + row[FAN_IN] * row[FAN_OUT]].reshape(shape)
-            for row, shape in zip(self.table, shapes, strict=True)
+        sizes = [math.prod(shape) for shape in self.shapes] + list(self.units[1:])
+        parts = [
+            params[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)
         ]
-        intercepts = [params[row[BIASES] : row[BIASES] + row[FAN_OUT]] for row in self.table]
-        return coefs, intercepts
+        n = len(self.shapes)
+        coefs = [W.reshape(shape) for W, shape in zip(parts[:n], self.shapes, strict=True)]
+        return coefs, parts[n:]
 
     def join(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> np.ndarray:
         """Return the flat vector behind such lists: itself if they are its views, else a copy.
@@ -157,7 +123,7 @@ class Layout:
         ValueError
             If an array has another shape than the layout says.
         """
-        self._check("coefs_", coefs, list(pairwise(self.units)))
+        self._check("coefs_", coefs, self.shapes)
         self._check("intercepts_", intercepts, [(u,) for u in self.units[1:]])
         arrays = [np.asarray(v) for v in (*coefs, *intercepts)]
         base = arrays[0].base
@@ -207,6 +173,7 @@ class Network:
         self.coefs, self.intercepts = layout.split(params)
         self.activation = activation
         self.loss = loss
+        self._spare: dict[tuple[int, bool], list[Prediction]] = {}
 
     def is_made_of(self, *parts: Any) -> bool:
         """Return whether weights, biases, activation and loss are this network's very objects."""
@@ -219,41 +186,35 @@ class Network:
             and loss is self.loss
         )
 
-    @cached_property
-    def calls(self) -> np.ndarray:
-        """Addresses of the network's parts; STEP is left for the optimiser's."""
-        dtype = self.params.dtype
-        n_hidden = len(self.layout.table) - 1
-        calls = np.zeros(HIDDEN + 2 * n_hidden, np.int64)
-        calls[PRODUCT] = address(_gemm.product, "product", dtype)
-        calls[LINK] = address(self.loss.link, "link", dtype)
-        calls[LOSS] = address(self.loss.loss, "loss", dtype)
-        calls[HIDDEN::2] = address(self.activation.forward, "forward", dtype)
-        calls[HIDDEN + 1 :: 2] = address(self.activation.backward, "backward", dtype)
-        return calls
+    def forward(
+        self, program: Program, z: Blocks | None, a: Blocks, rows: slice, scratch: np.ndarray
+    ) -> None:
+        """Append the way from the first layer's z, in `a`, to the scores in its last block.
 
-    def workspace(self, X: np.ndarray | CSR, batch_size: int) -> Workspace:
-        """Return scratch for batches of up to `batch_size` rows of X."""
-        layout = self.layout
-        n_rows = min(batch_size, PIECE)
-        sizes = np.zeros(N_AREAS, np.int64)
-        sizes[DATA] = 0 if isinstance(X, CSR) else n_rows * layout.units[0]
-        sizes[TARGETS] = n_rows * (1 if self.loss.takes_codes else layout.units[-1])
-        sizes[SAMPLE_WEIGHTS] = sizes[ONES] = n_rows
-        sizes[Z] = n_rows * layout.n_units if self.activation.needs_input else 0
-        sizes[A] = sizes[DELTA] = n_rows * layout.n_units
-        sizes[GRAD] = layout.n_parameters
-        sizes[MORE] = layout.n_parameters if n_rows < batch_size else 0
-        sizes[ZEROS] = max(layout.units)
-        sizes[TRANSPOSED] = layout.n_weights - math.prod(layout.units[:2])
-        at = np.concatenate([[0], np.cumsum(-(-sizes // LINE) * LINE)])
-        flat = np.zeros(at[-1], self.params.dtype)
-        flat[at[ONES] : at[ONES] + n_rows] = 1
-        return Workspace(flat, at, np.empty(N_VALUES + -(-layout.n_parameters // STRETCH)))
+        Parameters
+        ----------
+        program : Program
+        z : Blocks or None
+            Where to keep the hidden layers' z, if anywhere.
+        a : Blocks
+        rows : slice
+            Which rows to go forward.
+        scratch : ndarray
+            Scratch of :func:`~sknet._gemm.product`.
+        """
+        for l in range(1, len(self.coefs)):
+            below = a.flat(l - 1, rows)
+            if z is not None:
+                program.add("copy", copy, below, z.flat(l - 1, rows))
+            program.add("forward", self.activation.forward, below)
+            W, b = self.coefs[l], self.intercepts[l]
+            A, out = a.matrix(l - 1, rows), a.matrix(l, rows)
+            program.add("product", product, A, W, b, scratch, out)
 
-    def gradient(self, work: Workspace) -> np.ndarray:
-        """Return a view of the gradient in a workspace."""
-        return work.flat[work.at[GRAD] :][: self.layout.n_parameters]
+    def scratch(self, n_rows: int) -> np.ndarray:
+        """Return scratch for any product of this network with up to so many rows."""
+        m = max(*self.layout.units, n_rows)
+        return aligned((scratch_size(m, self.params.itemsize),), self.params.dtype)
 
     def scores(
         self, X: np.ndarray | CSR, *, link: bool = False, n_jobs: int | None = None
@@ -263,15 +224,85 @@ class Network:
         out = np.empty((n, self.layout.units[-1]), self.params.dtype)
 
         def predict(rows: slice) -> None:
-            a = np.empty(min(n, CHUNK) * self.layout.n_units, self.params.dtype)
-            rest = (self.layout.table, self.params, a, self.calls, link, out[rows])
             if isinstance(X, CSR):
-                csr_scores(X._replace(indptr=X.indptr[rows.start : rows.stop + 1]), *rest)
-            else:
-                dense_scores(X[rows], *rest)
+                part = X._replace(indptr=X.indptr[rows.start : rows.stop + 1])
+                prediction = Prediction(self, rows.stop - rows.start, link, part)
+                prediction.run(np.empty(0, self.params.dtype), out[rows])
+                return
+            # One that no other thread is using; lists hand over their items one at a time.
+            spare = self._spare.setdefault((rows.stop - rows.start, link), [])
+            try:
+                prediction = spare.pop()
+            except IndexError:
+                prediction = Prediction(self, rows.stop - rows.start, link)
+            prediction.run(X[rows].reshape(-1), out[rows])
+            if rows.stop - rows.start <= CHUNK:
+                spare.append(prediction)
 
         share_out(predict, n, 2 * self.layout.n_weights, n_jobs)
         return out
+
+
+class Prediction:
+    """The way forward for a number of rows, to be gone as often as wanted.
+
+    Parameters
+    ----------
+    network : Network
+    n : int
+        How many rows.
+    link : bool
+        Whether to apply the loss's inverse link.
+    sparse : CSR, default=None
+        The rows, if sparse; dense ones are given to `run`.
+    """
+
+    def __init__(self, network: Network, n: int, link: bool, sparse: CSR | None = None) -> None:
+        units, dtype = network.layout.units, network.params.dtype
+        program = Program(dtype)
+        n_rows = min(n, CHUNK)
+        self.data = np.empty(0 if sparse else n_rows * units[0], dtype)
+        self.index = np.empty(n_rows, np.int64)
+        self.a = Blocks(n_rows, units[1:], dtype)
+        last = len(units) - 2
+        scratch = network.scratch(n_rows)
+        for m in (n_rows, n % n_rows):  # whole chunks, and what is left
+            rows = slice(0, m)
+            first, W, b = self.a.matrix(0, rows), network.coefs[0], network.intercepts[0]
+            if sparse:
+                program.add("csr_affine", csr_affine, *sparse, self.index[rows], W, b, first)
+            else:
+                data = self.data[: m * units[0]].reshape(m, units[0])
+                program.add("product", product, data, W, b, scratch, first)
+            network.forward(program, None, self.a, rows, scratch)
+            if link:
+                program.add("link", network.loss.link, self.a.matrix(last, rows))
+            program.end_section()
+        self.program = program
+        self.arguments = (self.data, self.index, self.a.flat(last, slice(None)), *program.finish())
+
+    def run(self, X: np.ndarray, out: np.ndarray) -> None:
+        """Overwrite `out` by the scores of the rows of X, given as one vector if dense."""
+        chunks(X, out.reshape(-1), out.shape[0], *self.arguments)
+
+
+@kernel
+def chunks(X, out, n, data, index, scores, table, ends):
+    """Predict n rows: each chunk of X goes into `data`, and its scores come from `scores`."""
+    n_rows = index.size
+    fan_in, fan_out = data.size // n_rows, scores.size // n_rows
+    for start in range(0, n, n_rows):
+        m = min(n_rows, n - start)
+        for i in range(m):
+            index[i] = start + i
+        part = vector(X, start * fan_in, m * fan_in)
+        for i in range(part.size):
+            data[i] = part[i]
+        section = 0 if m == n_rows else 1
+        execute(table, ends[section], ends[section + 1], scores)
+        part = vector(out, start * fan_out, m * fan_out)
+        for i in range(part.size):
+            part[i] = scores[i]
 
 
 def as_kernel_input(X: Any) -> np.ndarray | CSR:
@@ -283,230 +314,3 @@ def as_kernel_input(X: Any) -> np.ndarray | CSR:
         frozen(X.indices.astype(np.int32, copy=False)),
         frozen(X.indptr.astype(np.int64, copy=False)),
     )
-
-
-@inner
-def area(work, name, n):
-    """Return the first n numbers of an area of the workspace."""
-    return vector(work.flat, work.at[name], n)
-
-
-@inner
-def rows_of(work, name, begin, end, width):
-    """Return rows `begin` to `end` of an area that is a matrix of so many columns."""
-    return matrix(work.flat, work.at[name] + begin * width, end - begin, width)
-
-
-@inner
-def block(flat, start, layout, l, m, begin, end):
-    """Return rows `begin` to `end` of layer l's block in an array whose blocks begin at `start`."""
-    fan_out = layout[l, FAN_OUT]
-    start += m * layout[l, UNITS_BEFORE] + begin * fan_out
-    return matrix(flat, start, end - begin, fan_out)
-
-
-@inner
-def flat_block(flat, start, layout, l, m, begin, end):
-    """Return the same as one vector."""
-    fan_out = layout[l, FAN_OUT]
-    start += m * layout[l, UNITS_BEFORE] + begin * fan_out
-    return vector(flat, start, (end - begin) * fan_out)
-
-
-@inner
-def weights_of(flat, layout, l):
-    """Return W, or its gradient, of layer l."""
-    return matrix(flat, layout[l, WEIGHTS], layout[l, FAN_IN], layout[l, FAN_OUT])
-
-
-@inner
-def weight_rows(flat, layout, l, begin, end):
-    """Return some rows of them."""
-    fan_out = layout[l, FAN_OUT]
-    return matrix(flat, layout[l, WEIGHTS] + begin * fan_out, end - begin, fan_out)
-
-
-@inner
-def biases_of(flat, layout, l):
-    """Return b, or its gradient, of layer l."""
-    return vector(flat, layout[l, BIASES], layout[l, FAN_OUT])
-
-
-@inner
-def forward(layout, params, flat, z, a, m, begin, end, calls):
-    """Go from the first layer's z to the scores in the last block of the area that begins at `a`.
-
-    For rows `begin` to `end` of m. Keeps z in the area that begins at `z`,
-    unless that is negative.
-    """
-    for l in range(layout.shape[0] - 1):
-        out = flat_block(flat, a, layout, l, m, begin, end)
-        if z >= 0:
-            kept = flat_block(flat, z, layout, l, m, begin, end)
-            for i in range(out.size):
-                kept[i] = out[i]
-        call_forward(calls[HIDDEN + 2 * l], out)
-        call_product(
-            calls[PRODUCT],
-            block(flat, a, layout, l, m, begin, end),
-            weights_of(params, layout, l + 1),
-            biases_of(params, layout, l + 1),
-            block(flat, a, layout, l + 1, m, begin, end),
-        )
-
-
-@inner
-def transpose(layout, params, work, seat):
-    """Transpose this thread's share of all W but the first, for the way back."""
-    for l in range(1, layout.shape[0]):
-        fan_in, fan_out, start = layout[l, FAN_IN], layout[l, FAN_OUT], layout[l, WEIGHTS]
-        W = matrix(params, start, fan_in, fan_out)
-        to = work.at[TRANSPOSED] + start - layout[1, WEIGHTS]
-        out = matrix(work.flat, to, fan_out, fan_in)
-        begin, end = share(fan_in, SQUARE, seat)
-        for top in range(begin, end, SQUARE):
-            for left in range(0, fan_out, SQUARE):
-                for i in range(top, min(top + SQUARE, end)):
-                    row = W[i]
-                    for j in range(left, min(left + SQUARE, fan_out)):
-                        out[j, i] = row[j]
-
-
-@inner
-def losses(layout, work, n_targets, m, begin, end, calls):
-    """Take the loss of rows `begin` to `end`, and its derivative in the last layer's delta.
-
-    Values are kept for every GRAIN rows: their sum is then the same for any
-    number of threads.
-    """
-    last = layout.shape[0] - 1
-    for start in range(begin, end, GRAIN):
-        stop = min(start + GRAIN, end)
-        work.sums[start // GRAIN] = call_loss(
-            calls[LOSS],
-            block(work.flat, work.at[A], layout, last, m, start, stop),
-            rows_of(work, TARGETS, start, stop, n_targets),
-            vector(work.flat, work.at[SAMPLE_WEIGHTS] + start, stop - start),
-            block(work.flat, work.at[DELTA], layout, last, m, start, stop),
-        )
-
-
-@inner
-def backward(layout, work, m, begin, end, calls):
-    """Go from the last layer's delta to the first one's, for rows `begin` to `end`."""
-    flat, z = work.flat, work.at[Z]
-    n_kept = (end - begin) if work.at[Z + 1] > z else 0
-    for l in range(layout.shape[0] - 1, 0, -1):
-        fan_in, fan_out = layout[l, FAN_IN], layout[l, FAN_OUT]
-        start = work.at[TRANSPOSED] + layout[l, WEIGHTS] - layout[1, WEIGHTS]
-        below = block(flat, work.at[DELTA], layout, l - 1, m, begin, end)
-        call_product(
-            calls[PRODUCT],
-            block(flat, work.at[DELTA], layout, l, m, begin, end),
-            matrix(flat, start, fan_out, fan_in),
-            area(work, ZEROS, fan_in),
-            below,
-        )
-        call_backward(
-            calls[HIDDEN + 2 * l - 1],
-            flat_block(flat, z, layout, l - 1, m, begin, begin + n_kept),
-            flat_block(flat, work.at[A], layout, l - 1, m, begin, end),
-            flat_block(flat, work.at[DELTA], layout, l - 1, m, begin, end),
-        )
-
-
-@inner
-def weight_gradient(taken, layout, l, m, grad, work, calls, seat):
-    """Overwrite this thread's share of the gradient of layer l's W, by what the layer took."""
-    begin, end = share(taken.shape[1], GRAIN, seat)
-    call_product(
-        calls[PRODUCT],
-        taken.T[begin:end],
-        block(work.flat, work.at[DELTA], layout, l, m, ZERO, m),
-        area(work, ZEROS, layout[l, FAN_OUT]),
-        weight_rows(grad, layout, l, begin, end),
-    )
-
-
-@inner
-def bias_gradients(layout, m, grad, work, calls, seat):
-    """Overwrite the gradients of b, the sums of delta; each thread those of some layers."""
-    for l in range(seat.thread, layout.shape[0], seat.n_threads):
-        fan_out = layout[l, FAN_OUT]
-        call_product(
-            calls[PRODUCT],
-            rows_of(work, ONES, ZERO, ZERO + 1, m),
-            block(work.flat, work.at[DELTA], layout, l, m, ZERO, m),
-            area(work, ZEROS, fan_out),
-            matrix(grad, layout[l, BIASES], 1, fan_out),
-        )
-
-
-@inner
-def csr_affine(X, index, W, b, out):
-    """Overwrite `out` by X[index] W + b."""
-    for i in range(index.size):
-        row = out[i]
-        for j in range(row.size):
-            row[j] = b[j]
-        for k in range(X.indptr[index[i]], X.indptr[index[i] + 1]):
-            x = X.data[k]
-            w = W[X.indices[k]]
-            for j in range(row.size):
-                row[j] += x * w[j]
-
-
-@inner
-def csr_weight_gradient(X, index, D, out, clear, seat):
-    """Add X[index]' D to this thread's share of the columns of `out`; `clear` them first."""
-    begin, end = share(out.shape[1], GRAIN, seat)
-    if clear:
-        for k in range(out.shape[0]):
-            g = vector(out[k], begin, end - begin)
-            for j in range(g.size):
-                g[j] = 0
-    for i in range(index.size):
-        delta = vector(D[i], begin, end - begin)
-        for k in range(X.indptr[index[i]], X.indptr[index[i] + 1]):
-            x = X.data[k]
-            g = vector(out[X.indices[k]], begin, end - begin)
-            for j in range(g.size):
-                g[j] += x * delta[j]
-
-
-@inner
-def finish_scores(layout, params, a, m, calls, link, out):
-    """Go from the first layer's z to a chunk's scores or predictions, in `out`."""
-    forward(layout, params, a, ZERO - 1, ZERO, m, ZERO, m, calls)
-    scores = block(a, ZERO, layout, layout.shape[0] - 1, m, ZERO, m)
-    if link:
-        call_link(calls[LINK], scores)
-    for i in range(m):
-        for k in range(out.shape[1]):
-            out[i, k] = scores[i, k]
-
-
-@kernel
-def dense_scores(X, layout, params, a, calls, link, out):
-    """Overwrite `out` by the scores, or with `link` the predictions, of all rows of X."""
-    l = ZERO
-    W, b = weights_of(params, layout, l), biases_of(params, layout, l)
-    for start in range(0, X.shape[0], CHUNK):
-        m = min(CHUNK, X.shape[0] - start)
-        call_product(
-            calls[PRODUCT], X[start : start + m], W, b, block(a, ZERO, layout, l, m, ZERO, m)
-        )
-        finish_scores(layout, params, a, m, calls, link, out[start : start + m])
-
-
-@kernel
-def csr_scores(X, layout, params, a, calls, link, out):
-    """As `dense_scores`, for sparse X."""
-    l = ZERO
-    W, b = weights_of(params, layout, l), biases_of(params, layout, l)
-    n = X.indptr.size - 1
-    for start in range(0, n, CHUNK):
-        m = min(CHUNK, n - start)
-        index = np.arange(start, start + m)
-        csr_affine(X, index, W, b, block(a, ZERO, layout, l, m, ZERO, m))
-        finish_scores(layout, params, a, m, calls, link, out[start : start + m])

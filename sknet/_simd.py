@@ -10,6 +10,7 @@ any host, but split or widen it at a loss of a factor of four.
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Sequence
@@ -19,13 +20,13 @@ from typing import Any
 import numba
 from llvmlite import binding, ir
 from numba import types
-from numba.core.cgutils import get_or_insert_function, unpack_tuple
-from numba.core.imputils import impl_ret_borrowed
+from numba.core.cgutils import for_range_slice, get_or_insert_function, unpack_tuple
 from numba.extending import intrinsic, lower_builtin, type_callable
-from numba.np.arrayobj import make_array, populate_array
+from numba.np.arrayobj import make_array
 
-from sknet._functions import exp, flat, tanh
+from sknet._functions import exp, tanh
 
+intp = types.intp
 INT64, INT32, INT8 = ir.IntType(64), ir.IntType(32), ir.IntType(8)
 FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
 
@@ -57,75 +58,175 @@ COLUMN_BYTES = VECTOR_BITS // 8
 
 
 def _tile(rows: int, vectors: int, *, masked: bool) -> Any:
-    """Define an intrinsic that computes one tile of a product.
+    """Define an intrinsic that computes one tile of a product, over one block of its depth.
 
     It overwrites `rows` rows of C from row i on, and `vectors` vectors of
-    columns from column j on, by A B + bias. With `masked` only the first
-    `width` columns of the last vector are read and written. Sums run over the
-    inner dimension in order, so that an element is the same to the last bit
-    whatever tile it falls into. The inner dimension must not be empty.
+    columns from column j on, by A B + bias: A from its column k on, `depth`
+    columns, B from its row `b_row` and its column `b_column` on. With `masked`
+    only the first `width` columns of the last vector are read and written.
+
+    Depth comes in blocks. All but the last leave their sums in `sums`, in the
+    place numbered t, and all but the first take them from there. Sums run over
+    the depth in order, so that an element is the same to the last bit whatever
+    tile it falls into. A block must not be empty.
     """
     if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
 
-        def plain_tile(A: Any, i: int, B: Any, bias: Any, C: Any, j: int, width: int) -> None:
-            columns = slice(j, j + (vectors - 1) * (COLUMN_BYTES // C.itemsize) + width)
-            C[i : i + rows, columns] = A[i : i + rows] @ B[:, columns] + bias[columns]
+        def plain_tile(
+            A: Any, i: int, k: int, depth: int, B: Any, b_row: int, b_column: int,
+            bias: Any, sums: Any, t: int, C: Any, j: int, width: int, is_first: bool, is_last: bool,
+        ) -> None:  # fmt: skip
+            lanes = COLUMN_BYTES // C.itemsize
+            n = (vectors - 1) * lanes + width
+            kept = sums[t * rows * 2 * lanes :][: rows * 2 * lanes].reshape(rows, 2 * lanes)[:, :n]
+            value = (
+                A[i : i + rows, k : k + depth] @ (B[b_row : b_row + depth, b_column : b_column + n])
+            )
+            value += bias[j : j + n] if is_first else kept
+            (C[i : i + rows, j : j + n] if is_last else kept)[...] = value
 
         return plain_tile
 
     @intrinsic
     def tile(
-        typing_context: Any, A: Any, i: Any, B: Any, bias: Any, C: Any, j: Any, width: Any
-    ) -> Any:
+        typing_context: Any,
+        A: Any, i: Any, k: Any, depth: Any, B: Any, b_row: Any, b_column: Any,
+        bias: Any, sums: Any, t: Any, C: Any, j: Any, width: Any, is_first: Any, is_last: Any,
+    ) -> Any:  # fmt: skip
         def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-            a, b, s, c = (
-                make_array(sig.args[k])(context, builder, arguments[k]) for k in (0, 2, 3, 4)
+            a, b, s, kept, c = (
+                make_array(sig.args[k])(context, builder, arguments[k]) for k in (0, 4, 7, 8, 10)
             )
-            i, j, width = arguments[1], arguments[5], arguments[6]
+            i, k, depth, b_row, b_column, t, j, width, is_first, is_last = (
+                arguments[n] for n in (1, 2, 3, 5, 6, 9, 11, 12, 13, 14)
+            )
             a_row, a_column = unpack_tuple(builder, a.strides)
-            b_row, c_row = (unpack_tuple(builder, x.strides)[0] for x in (b, c))
-            depth = unpack_tuple(builder, a.shape)[1]
+            b_next, c_next = (unpack_tuple(builder, x.strides)[0] for x in (b, c))
             code = _Vectors(builder, A.dtype.bitwidth, width if masked else None)
-            first = builder.mul(j, code.integer(code.itemsize))
+            item, kept_row = code.integer(code.itemsize), code.integer(2 * COLUMN_BYTES)
 
-            def columns(base: Any, offset: Any) -> list[Any]:
+            def load(base: Any, offset: Any) -> list[Any]:
                 return [code.load(base, offset, v, v == vectors - 1) for v in range(vectors)]
 
-            start = columns(s.data, first)
-            a_rows = [builder.mul(a_row, builder.add(i, code.integer(r))) for r in range(rows)]
+            def place(*terms: tuple[Any, Any]) -> Any:
+                return functools.reduce(builder.add, [builder.mul(x, y) for x, y in terms])
+
+            def either(condition: Any, first: Any, second: Any) -> Any:
+                return builder.select(condition, first, second)
+
+            kept_place = place((t, code.integer(2 * COLUMN_BYTES * rows)))
+            c_place, c_data = place((i, c_next), (j, item)), code.bytes(c.data)
+            source = either(is_first, code.bytes(s.data), code.bytes(kept.data))
+            source_place = either(is_first, place((j, item)), kept_place)
+            source_row = either(is_first, code.integer(0), kept_row)
+            to = either(is_last, c_data, code.bytes(kept.data))
+            to_place = either(is_last, c_place, kept_place)
+            to_row = either(is_last, c_next, kept_row)
+
+            start = [
+                load(source, builder.add(source_place, place((code.integer(r), source_row))))
+                for r in range(rows)
+            ]
+            a_rows = [
+                place((builder.add(i, code.integer(r)), a_row), (k, a_column)) for r in range(rows)
+            ]
+            b_place = place((b_row, b_next), (b_column, item))
             before, loop = builder.block, builder.append_basic_block("tile")
             after = builder.append_basic_block("tile.end")
             builder.branch(loop)
 
             builder.position_at_end(loop)
-            k = builder.phi(INT64)
-            sums = [[builder.phi(code.vector) for _ in range(vectors)] for _ in range(rows)]
-            b_vectors = columns(b.data, builder.add(first, builder.mul(k, b_row)))
-            a_offset = builder.mul(k, a_column)
+            n = builder.phi(INT64)
+            totals = [[builder.phi(code.vector) for _ in range(vectors)] for _ in range(rows)]
+            b_vectors = load(b.data, builder.add(b_place, builder.mul(n, b_next)))
+            a_offset = builder.mul(n, a_column)
             results = []
             for r in range(rows):
                 x = code.broadcast(a.data, builder.add(a_rows[r], a_offset))
-                results.append([code.fma(x, b_vectors[v], sums[r][v]) for v in range(vectors)])
-            following = builder.add(k, code.integer(1))
-            k.add_incoming(code.integer(0), before)
-            k.add_incoming(following, loop)
+                results.append([code.fma(x, b_vectors[v], totals[r][v]) for v in range(vectors)])
+            following = builder.add(n, code.integer(1))
+            n.add_incoming(code.integer(0), before)
+            n.add_incoming(following, loop)
             for r in range(rows):
                 for v in range(vectors):
-                    sums[r][v].add_incoming(start[v], before)
-                    sums[r][v].add_incoming(results[r][v], loop)
+                    totals[r][v].add_incoming(start[r][v], before)
+                    totals[r][v].add_incoming(results[r][v], loop)
             builder.cbranch(builder.icmp_signed("<", following, depth), loop, after)
 
             builder.position_at_end(after)
             for r in range(rows):
-                row = builder.mul(c_row, builder.add(i, code.integer(r)))
+                offset = builder.add(to_place, place((code.integer(r), to_row)))
                 for v in range(vectors):
-                    offset = builder.add(row, first)
-                    code.store(results[r][v], c.data, offset, v, v == vectors - 1)
+                    code.store(results[r][v], to, offset, v, v == vectors - 1)
             return context.get_dummy_value()
 
-        return types.void(A, types.intp, B, bias, C, types.intp, types.intp), codegen
+        boolean = types.boolean
+        kinds = (
+            A, intp, intp, intp, B, intp, intp, bias, sums, intp, C, intp, intp, boolean, boolean
+        )  # fmt: skip
+        return types.void(*kinds), codegen
 
     return tile
+
+
+def _pack(*, transposed: bool) -> Any:
+    """Define an intrinsic that copies a block of B, two vectors wide, to where tiles read it.
+
+    It takes `depth` rows of B from row k on, and `width` columns from column j
+    on. If `transposed`, B has contiguous columns instead of rows. Beyond
+    `width` and `depth` the panel gets numbers that nobody may use.
+    """
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+
+        def plain_pack(B: Any, k: int, depth: int, j: int, width: int, panel: Any) -> None:
+            panel[:depth, :width] = B[k : k + depth, j : j + width]
+
+        return plain_pack
+
+    @intrinsic
+    def pack(
+        typing_context: Any, B: Any, k: Any, depth: Any, j: Any, width: Any, panel: Any
+    ) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+            b, to = (make_array(sig.args[n])(context, builder, arguments[n]) for n in (0, 5))
+            k, depth, j, width = arguments[1:5]
+            b_row, b_column = unpack_tuple(builder, b.strides)
+            code = _Vectors(builder, B.dtype.bitwidth, None)
+            lanes, line = code.integer(code.lanes), code.integer(2 * COLUMN_BYTES)
+            zero, step = code.integer(0), code.integer(code.lanes if transposed else 1)
+
+            def place(k: Any, j: Any) -> Any:
+                return builder.add(builder.mul(k, b_row), builder.mul(j, b_column))
+
+            with for_range_slice(builder, zero, depth, step, INT64) as (n, _):
+                row = builder.add(k, n)
+                for v in range(2):
+                    first = builder.mul(code.integer(v), lanes)
+                    out = builder.mul(n, line)
+                    # Half a panel may be all that is there.
+                    with builder.if_then(builder.icmp_signed("<", first, width)):
+                        left = builder.sub(width, first)
+                        column = builder.add(j, first)
+                        if not transposed:
+                            code.mask = code.first_lanes(left)
+                            values = [code.load(b.data, place(row, column), 0, True)]
+                        else:
+                            code.mask = code.first_lanes(builder.sub(depth, n))
+                            values = []
+                            for r in range(code.lanes):  # beyond the last column: that again
+                                r = code.least(code.integer(r), builder.sub(left, code.integer(1)))
+                                start = place(row, builder.add(column, r))
+                                values.append(code.load(b.data, start, 0, True))
+                            values = code.transpose(values)
+                        code.mask = None
+                        for r, value in enumerate(values):
+                            offset = builder.add(out, builder.mul(code.integer(r), line))
+                            code.store(value, to.data, offset, v, False)
+            return context.get_dummy_value()
+
+        return types.void(B, intp, intp, intp, intp, panel), codegen
+
+    return pack
 
 
 class _Vectors:
@@ -138,9 +239,9 @@ class _Vectors:
         self.scalar = FLOATS[bits]
         self.vector = ir.VectorType(self.scalar, self.lanes)
         self.suffix = f"v{self.lanes}f{bits}"
-        self.mask = None if width is None else self._first_lanes(width)
+        self.mask = None if width is None else self.first_lanes(width)
 
-    def _first_lanes(self, width: Any) -> Any:
+    def first_lanes(self, width: Any) -> Any:
         wide = ir.VectorType(INT64, self.lanes)
         lanes = ir.Constant(wide, [self.integer(k) for k in range(self.lanes)])
         return self.builder.icmp_signed("<", lanes, self._splat(width, wide))
@@ -153,6 +254,27 @@ class _Vectors:
 
     def integer(self, value: int) -> Any:
         return ir.Constant(INT64, value)
+
+    def least(self, x: Any, y: Any) -> Any:
+        return self.builder.select(self.builder.icmp_signed("<", x, y), x, y)
+
+    def bytes(self, base: Any) -> Any:
+        return self.builder.bitcast(base, INT8.as_pointer())
+
+    def transpose(self, vectors: Sequence[Any]) -> list[Any]:
+        """Transpose a square: each pass interleaves vector i with vector i + half."""
+        half = self.lanes // 2
+        orders = [
+            ir.Constant(
+                ir.VectorType(INT32, self.lanes),
+                [INT32(start + k // 2 + k % 2 * self.lanes) for k in range(self.lanes)],
+            )
+            for start in (0, half)
+        ]
+        for _ in range(half.bit_length()):
+            pairs = zip(vectors[:half], vectors[half:], strict=True)
+            vectors = [self.builder.shuffle_vector(x, y, o) for x, y in pairs for o in orders]
+        return list(vectors)
 
     def _pointer(self, base: Any, offset: Any, kind: Any) -> Any:
         place = self.builder.gep(self.builder.bitcast(base, INT8.as_pointer()), [offset])
@@ -195,6 +317,8 @@ class _Vectors:
 tile_full = _tile(ROWS, 2, masked=False)
 tile_narrow = _tile(ROWS, 1, masked=True)
 tile_row = _tile(1, 1, masked=True)
+pack_rows = _pack(transposed=False)
+pack_columns = _pack(transposed=True)
 
 
 class _Exponential:
@@ -276,24 +400,3 @@ for _function, _lower in ((exp, _lower_exp), (tanh, _lower_tanh)):
     type_callable(_function)(lambda context: lambda x: x)
     for _type in (types.float32, types.float64):
         lower_builtin(_function, _type)(_lower)
-
-
-@type_callable(flat)
-def _type_flat(context: Any) -> Any:
-    return lambda a: a.copy(ndim=1) if a.layout == "C" else None
-
-
-@lower_builtin(flat, types.Array)
-def _lower_flat(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-    # NumPy's reshape says the same at several times the compilation.
-    source = make_array(sig.args[0])(context, builder, arguments[0])
-    out = make_array(sig.return_type)(context, builder)
-    populate_array(
-        out,
-        data=source.data,
-        shape=[source.nitems],
-        strides=[source.itemsize],
-        itemsize=source.itemsize,
-        meminfo=source.meminfo,
-    )
-    return impl_ret_borrowed(context, builder, sig.return_type, out._getvalue())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
 from time import perf_counter
@@ -10,8 +10,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from joblib import cpu_count, effective_n_jobs
-
-from sknet._barrier import seats
 
 # Below this many floating-point operations in a step, some ten microseconds, the
 # threads would meet more often than they work, and none but the first is tried.
@@ -69,16 +67,30 @@ class Team:
         by_speed = sorted(self.seconds, key=self.seconds.__getitem__)
         return by_speed[-1 if self.n_runs % TRY_AGAIN == 0 else 0]
 
-    def run(self, kernel: Callable[..., Any], *arguments: Any) -> Any:
-        """Return what the kernel returns on the first seat."""
+    def run(
+        self,
+        kernel: Callable[..., Any],
+        seats: Callable[[int], Sequence[Sequence[Any]]],
+        *arguments: Any,
+    ) -> Any:
+        """Return what the kernel returns on the first of as many seats as it runs on.
+
+        Parameters
+        ----------
+        kernel : callable
+        seats : callable of int
+            Returns for each of so many threads the kernel's last arguments.
+        *arguments : object
+            Its other ones.
+        """
         n = self.choose()
-        start = perf_counter()
         first, *others = seats(n)
+        start = perf_counter()
         futures: list[Future[Any]] = []
         try:
             if self._pool is not None:
-                futures = [self._pool.submit(kernel, *arguments, seat) for seat in others]
-            result = kernel(*arguments, first)
+                futures = [self._pool.submit(kernel, *arguments, *seat) for seat in others]
+            result = kernel(*arguments, *first)
         finally:
             wait(futures)  # they work on the same arrays: never leave them behind
         if self.n_runs > 0:  # the first run may have compiled

@@ -256,8 +256,8 @@ class BaseMLP(BaseEstimator):
 
     def _train_lbfgs(self, X: Any, targets: np.ndarray, weights: np.ndarray) -> None:
         from sknet import _lbfgs
-        from sknet._fit import Data
         from sknet._network import Network, as_kernel_input
+        from sknet._training import Data
 
         # In float64 throughout: a line search compares losses too close for float32.
         fitted = self._network()
@@ -281,6 +281,7 @@ class BaseMLP(BaseEstimator):
     ) -> None:
         from sknet import _fit
         from sknet._network import as_kernel_input
+        from sknet._training import Data
         from sknet.monitoring import LossMonitor, ScoreMonitor
 
         network = self._network()
@@ -320,7 +321,7 @@ class BaseMLP(BaseEstimator):
             self._optimizer,
             schedule.start(hyperparameters),
             monitor,
-            _fit.Data(as_kernel_input(X), targets, weights),
+            Data(as_kernel_input(X), targets, weights),
             rows,
             random_state,
             incremental=incremental,

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sknet._functions import exp, flat
+from sknet._functions import exp, flat, row
 from sknet._parts import Part
 
 
@@ -44,9 +44,13 @@ class Loss(Part):
 
     @staticmethod
     def loss(
-        scores: np.ndarray, targets: np.ndarray, weights: np.ndarray, delta: np.ndarray
-    ) -> float:
-        """Return the weighted sum of the loss over a batch, in nats or squared units of y.
+        scores: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        delta: np.ndarray,
+        values: np.ndarray,
+    ) -> None:
+        """Take the weighted loss of each row, in nats or squared units of y, and its derivative.
 
         Parameters
         ----------
@@ -58,7 +62,9 @@ class Loss(Part):
         weights : ndarray of shape (n_samples,)
             Sample weights.
         delta : ndarray of shape (n_samples, n_outputs)
-            Overwritten by the derivative of the weighted sum by `scores`.
+            Overwritten by the derivative of the weighted loss by `scores`.
+        values : ndarray of shape (n_samples,)
+            Overwritten by the weighted loss; float64.
         """
         raise NotImplementedError
 
@@ -88,52 +94,50 @@ class LogLoss(Loss, name="log_loss"):
     def link(scores):
         """Overwrite each row by its softmax."""
         for i in range(scores.shape[0]):
-            row = scores[i]
-            top = row[0]
-            for k in range(row.size):
-                top = max(top, row[k])
-            for k in range(row.size):
-                row[k] -= top
+            z = row(scores, i)
+            top = z[0]
+            for k in range(z.size):
+                top = max(top, z[k])
+            for k in range(z.size):
+                z[k] -= top
         every = flat(scores)
         for i in range(every.size):
             every[i] = exp(every[i])
         for i in range(scores.shape[0]):
-            row = scores[i]
-            total = row[0] - row[0]
-            for k in range(row.size):
-                total += row[k]
-            for k in range(row.size):
-                row[k] /= total
+            p = row(scores, i)
+            total = p[0] - p[0]
+            for k in range(p.size):
+                total += p[k]
+            for k in range(p.size):
+                p[k] /= total
 
     @staticmethod
-    def loss(scores, targets, weights, delta):
-        """Return the sum of -w log(p_y); `delta` becomes w (p - [k = y])."""
+    def loss(scores, targets, weights, delta, values):
+        """Put -w log(p_y) into `values`, w (p - [k = y]) into `delta`."""
         eps = np.finfo(scores.dtype).eps
-        value = 0.0
         for i in range(scores.shape[0]):
-            row = scores[i]
-            out = delta[i]
-            top = row[0]
-            for k in range(row.size):
-                top = max(top, row[k])
-            for k in range(row.size):
-                out[k] = row[k] - top
+            z = row(scores, i)
+            out = row(delta, i)
+            top = z[0]
+            for k in range(z.size):
+                top = max(top, z[k])
+            for k in range(z.size):
+                out[k] = z[k] - top
         every = flat(delta)
         for i in range(every.size):
             every[i] = exp(every[i])
         for i in range(scores.shape[0]):
-            row = delta[i]
-            total = row[0] - row[0]
-            for k in range(row.size):
-                total += row[k]
+            out = row(delta, i)
+            total = out[0] - out[0]
+            for k in range(out.size):
+                total += out[k]
             code = int(targets[i, 0])
-            p = row[code] / total
-            value -= weights[i] * np.log(min(max(p, eps), 1 - eps))
+            p = out[code] / total
+            values[i] = -weights[i] * np.log(min(max(p, eps), 1 - eps))
             scale = weights[i] / total
-            for k in range(row.size):
-                row[k] *= scale
-            row[code] = weights[i] * (p - 1)
-        return value
+            for k in range(out.size):
+                out[k] *= scale
+            out[code] = weights[i] * (p - 1)
 
 
 class BinaryLogLoss(Loss, name="binary_log_loss"):
@@ -156,28 +160,26 @@ class BinaryLogLoss(Loss, name="binary_log_loss"):
         """Overwrite each score by its logistic."""
         one = scores.dtype.type(1)
         for i in range(scores.shape[0]):
-            row = scores[i]
-            for k in range(row.size):
-                row[k] = one / (one + exp(-row[k]))
+            z = row(scores, i)
+            for k in range(z.size):
+                z[k] = one / (one + exp(-z[k]))
 
     @staticmethod
-    def loss(scores, targets, weights, delta):
-        """Return the sum of w times both terms; `delta` becomes w (p - y)."""
+    def loss(scores, targets, weights, delta, values):
+        """Put w times both terms into `values`, w (p - y) into `delta`."""
         eps = np.finfo(scores.dtype).eps
-        value = 0.0
         for i in range(scores.shape[0]):
-            row = scores[i]
-            y = targets[i]
-            out = delta[i]
-            for k in range(row.size):
-                p = 1.0 / (1.0 + exp(-row[k]))
+            z, y, out = row(scores, i), row(targets, i), row(delta, i)
+            value = 0.0
+            for k in range(z.size):
+                p = 1.0 / (1.0 + exp(-z[k]))
                 out[k] = weights[i] * (p - y[k])
                 p = min(max(p, eps), 1 - eps)
                 if y[k] > 0:
-                    value -= weights[i] * y[k] * np.log(p)
+                    value -= y[k] * np.log(p)
                 if y[k] < 1:
-                    value -= weights[i] * (1 - y[k]) * np.log(1 - p)
-        return value
+                    value -= (1 - y[k]) * np.log(1 - p)
+            values[i] = weights[i] * value
 
 
 class SquaredError(Loss, name="squared_error"):
@@ -195,18 +197,16 @@ class SquaredError(Loss, name="squared_error"):
         """Leave `scores` as they are."""
 
     @staticmethod
-    def loss(scores, targets, weights, delta):
-        """Return the sum of w (z - y)**2 / 2, the mean over outputs; `delta` becomes w (z - y)."""
-        value = 0.0
+    def loss(scores, targets, weights, delta, values):
+        """Put w (z - y)**2 / 2, the mean over outputs, into `values`, w (z - y) into `delta`."""
         for i in range(scores.shape[0]):
-            row = scores[i]
-            y = targets[i]
-            out = delta[i]
-            for k in range(row.size):
-                error = row[k] - y[k]
-                value += weights[i] * error * error
+            z, y, out = row(scores, i), row(targets, i), row(delta, i)
+            value = 0.0
+            for k in range(z.size):
+                error = z[k] - y[k]
+                value += error * error
                 out[k] = weights[i] * error
-        return value / (2 * scores.shape[1])
+            values[i] = weights[i] * value / (2 * z.size)
 
 
 class Poisson(Loss, name="poisson"):
@@ -227,25 +227,23 @@ class Poisson(Loss, name="poisson"):
     def link(scores):
         """Overwrite each score by its exponential."""
         for i in range(scores.shape[0]):
-            row = scores[i]
-            for k in range(row.size):
-                row[k] = exp(row[k])
+            z = row(scores, i)
+            for k in range(z.size):
+                z[k] = exp(z[k])
 
     @staticmethod
-    def loss(scores, targets, weights, delta):
-        """Return the sum of w times the half deviance; `delta` becomes w (mu - y)."""
-        value = 0.0
+    def loss(scores, targets, weights, delta, values):
+        """Put w times the half deviance into `values`, w (mu - y) into `delta`."""
         for i in range(scores.shape[0]):
-            row = scores[i]
-            y = targets[i]
-            out = delta[i]
-            for k in range(row.size):
-                mu = exp(row[k])
+            z, y, out = row(scores, i), row(targets, i), row(delta, i)
+            value = 0.0
+            for k in range(z.size):
+                mu = exp(z[k])
                 out[k] = weights[i] * (mu - y[k])
-                value += weights[i] * (mu - y[k])
+                value += mu - y[k]
                 if y[k] > 0:
-                    value += weights[i] * y[k] * (np.log(y[k]) - row[k])
-        return value
+                    value += y[k] * (np.log(y[k]) - z[k])
+            values[i] = weights[i] * value
 
     @staticmethod
     def check_targets(y):

@@ -2,55 +2,68 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from sknet import _gemm
-from sknet._jit import address, call_product
+from sknet._gemm import BLOCK, PACK_FROM, product, scratch_size
+from sknet._jit import execute, kernel
+from sknet._program import Program
 
 
-@numba.njit
-def product(calls, A, B, bias, out):
-    call_product(calls[0], A, B, bias, out)
+@kernel
+def carry_out(table, n, like):
+    execute(table, 0, n, like)
 
 
 def multiply(A, B, bias):
     """Return A B + bias by the compiled role, in a frame that shows writes outside."""
-    calls = np.array([address(_gemm.product, "product", A.dtype)])
-    frame = np.full((A.shape[0] + 2, B.shape[1]), np.nan, A.dtype)
-    product(calls, A, B, bias, frame[1:-1])
-    assert np.isnan(frame[[0, -1]]).all()
-    return frame[1:-1]
+    frame = np.full((A.shape[0] + 2, B.shape[1] + 3), np.nan, A.dtype)
+    scratch = np.full(scratch_size(A.shape[0], A.itemsize) + 1, np.nan, A.dtype)
+    out = frame[1:-1, 1:-2]
+    program = Program(A.dtype)
+    program.add("product", product, A, B, bias, scratch[:-1], out)
+    table, _ = program.finish()
+    carry_out(table, 1, bias)
+    outside = np.ones(frame.shape, bool)
+    outside[1:-1, 1:-2] = False
+    assert np.isnan(frame[outside]).all()
+    assert np.isnan(scratch[-1])
+    return out
 
 
 @given(
     m=st.integers(1, 40),
-    k=st.integers(1, 30),
+    k=st.integers(1, 30) | st.integers(BLOCK - 1, 2 * BLOCK + 1),
     n=st.integers(1, 70),
     transposed=st.booleans(),
+    columns=st.booleans(),
     dtype=st.sampled_from([np.float64, np.float32]),
     seed=st.integers(0, 2**31),
 )
 @settings(max_examples=400, deadline=None)
-def test_any_shape(m, k, n, transposed, dtype, seed):
+def test_any_shape(m, k, n, transposed, columns, dtype, seed):
     """Sums of k products differ by at most k roundings of the sum of magnitudes."""
     rng = np.random.RandomState(seed)
     A = rng.normal(size=(k, m)).astype(dtype).T if transposed else rng.normal(size=(m, k))
     A, B = A.astype(dtype, order="K"), rng.normal(size=(k, n)).astype(dtype)
+    B = np.asfortranarray(B) if columns else B
     bias = rng.normal(size=n).astype(dtype)
     exact = A.astype(np.longdouble) @ B + bias
     bound = (k + 1) * np.finfo(dtype).eps * (np.abs(A) @ np.abs(B) + np.abs(bias))
     assert (np.abs(multiply(A, B, bias) - exact) <= bound).all()
 
 
+@pytest.mark.parametrize("columns", [False, True])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_a_row_does_not_depend_on_the_rows_beside_it(dtype):
+def test_a_row_does_not_depend_on_the_rows_beside_it(dtype, columns):
+    """Nor on whether B was copied, or the depth taken in blocks."""
     rng = np.random.RandomState(0)
-    A, B = rng.normal(size=(37, 19)).astype(dtype), rng.normal(size=(19, 45)).astype(dtype)
+    k, m = 2 * BLOCK + 19, PACK_FROM + 5
+    A, B = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, 45)).astype(dtype)
+    B = np.asfortranarray(B) if columns else B
     bias = np.zeros(45, dtype)
     every = multiply(A, B, bias)
     for begin, end in [(0, 1), (3, 5), (11, 29), (30, 37)]:

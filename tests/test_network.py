@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknet._barrier import seats
 from sknet._network import CHUNK, Layout, Network, as_kernel_input
-from sknet._training import csr_epoch, dense_epoch
+from sknet._training import PIECE, Data, Training, epoch
 from sknet.activations import Activation
 from sknet.losses import Loss
 
@@ -41,25 +40,12 @@ def problem(loss, depth, weighted, n=13, dtype=np.float64, activation="tanh", se
 
 def loss_and_grad(network, X, targets, weights, sparse=False):
     """Return the kernels' objective and gradient over all rows."""
-    data = as_kernel_input(sp.csr_array(X) if sparse else X)
-    work = network.workspace(data, len(targets))
+    X = as_kernel_input(sp.csr_array(X) if sparse else X)
     n = len(targets)
-    total = (csr_epoch if sparse else dense_epoch)(
-        data,
-        as_kernel_input(targets),
-        as_kernel_input(weights),
-        np.arange(n),
-        n,
-        network.layout.table,
-        network.params,
-        np.empty(0, X.dtype),
-        np.empty((1, 0), X.dtype),
-        work,
-        ALPHA,
-        network.calls,
-        *seats(1),
-    )
-    return total / n, network.gradient(work)
+    training = Training(network, Data(X, targets, weights), n, n, ALPHA)
+    arguments = training.arguments(np.arange(n), np.empty((1, 0)))
+    total = epoch(*arguments, *training.seats(1)[0])
+    return total / n, training.grad
 
 
 def naive_objective(network, params, X, targets, weights):
@@ -105,10 +91,26 @@ def test_squared_error_of_several_outputs():
     """The value is the mean over outputs, the gradient that of the sum, as in scikit-learn."""
     rng = np.random.RandomState(0)
     scores, y = rng.normal(size=(2, 7, 3))
-    weights, delta = rng.gamma(2.0, size=7), np.empty((7, 3))
-    value = Loss.table["squared_error"].loss(scores, y, weights, delta)
-    assert_allclose(value, weights @ naive.LOSSES["squared_error"](scores, y), rtol=1e-14)
+    weights, delta, values = rng.gamma(2.0, size=7), np.empty((7, 3)), np.empty(7)
+    Loss.table["squared_error"].loss(scores, y, weights, delta, values)
+    assert_allclose(values, weights * naive.LOSSES["squared_error"](scores, y), rtol=1e-14)
     assert_allclose(delta, weights[:, None] * (scores - y), rtol=1e-14)
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
+@pytest.mark.parametrize("n", [PIECE, PIECE + 1, 2 * PIECE, 2 * PIECE + 13])
+def test_batch_in_pieces(n, sparse):
+    """A batch that is taken in several pieces is the sum of them."""
+    network, X, targets, weights = problem("log_loss", 2, True, n=n)
+    value, grad = loss_and_grad(network, X, targets, weights, sparse)
+    expected = naive_objective(network, network.params, X, targets, weights)
+    assert_allclose(value, expected, rtol=1e-13)
+    halves = slice(0, n // 3), slice(n // 3, n)
+    parts = [loss_and_grad(network, X[h], targets[h], weights[h])[1] for h in halves]
+    penalty = ALPHA * network.params
+    penalty[network.layout.n_weights :] = 0
+    sums = [g * weights[h].sum() - penalty for g, h in zip(parts, halves, strict=True)]
+    assert_allclose(grad, (sum(sums) + penalty) / weights.sum(), rtol=1e-11, atol=1e-14)
 
 
 @pytest.mark.parametrize("loss", Loss.table)
@@ -117,7 +119,8 @@ def test_float32_gradient(loss):
     results = []
     for dtype in (np.float32, np.float64):
         network, X, targets, weights = problem(loss, 2, True, dtype=np.float32)
-        network.params = network.params.astype(dtype)
+        params = network.params.astype(dtype)
+        network = Network(network.layout, params, network.activation, network.loss)
         value, grad = loss_and_grad(network, *(v.astype(dtype) for v in (X, targets, weights)))
         assert grad.dtype == dtype
         results.append((value, grad))
@@ -170,12 +173,14 @@ def test_extreme_scores(loss):
     top = 50.0 if loss == "poisson" else 1000.0
     scores = np.array(list(itertools.product([top, 0.0, -top], repeat=2)))
     y = np.zeros((len(scores), 1 if part.takes_codes else 2))
-    delta = np.empty_like(scores)
+    delta, values = np.empty_like(scores), np.empty(len(scores))
     with np.errstate(all="ignore"):
-        assert np.isfinite(part.loss(scores, y, np.ones(len(scores)), delta))
+        part.loss(scores, y, np.ones(len(scores)), delta, values)
+        assert np.isfinite(values).all()
         assert np.isfinite(delta).all()
         scores[4, 0] = np.nan
-        part.loss(scores, y, np.ones(len(scores)), delta)
+        part.loss(scores, y, np.ones(len(scores)), delta, values)
+    assert np.isnan(values[4])
     assert np.isnan(delta[4]).any()
 
 

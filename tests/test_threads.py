@@ -145,13 +145,16 @@ def test_the_faster_way_is_taken_and_the_other_tried_again(monkeypatch):
     monkeypatch.setattr(_team, "cpu_count", lambda: 2)
     chosen = []
 
-    def kernel(seat):
-        if seat.thread == 0:
-            chosen.append(seat.n_threads)
-            clock[0] += {1: 2.0, 2: 3.0}[seat.n_threads]
+    def kernel(thread, n_threads):
+        if thread == 0:
+            chosen.append(n_threads)
+            clock[0] += {1: 2.0, 2: 3.0}[n_threads]
+
+    def seats(n_threads):
+        return [(thread, n_threads) for thread in range(n_threads)]
 
     with Team(2, work=1e9) as team:
         for _ in range(2 * _team.TRY_AGAIN):
-            team.run(kernel)
+            team.run(kernel, seats)
     assert chosen[:5] == [1, 1, 2, 1, 1]
     assert [i for i, n in enumerate(chosen) if n == 2] == [2, _team.TRY_AGAIN]
