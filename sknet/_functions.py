@@ -21,6 +21,11 @@ def tanh(x: Any) -> Any:
     return np.tanh(x)
 
 
+def resolution(a: np.ndarray) -> Any:
+    """Return the distance from 1 to the next number of an array's dtype."""
+    return np.finfo(a.dtype).eps
+
+
 def flat(a: np.ndarray) -> np.ndarray:
     """Return a contiguous array as one vector, without copying it."""
     return a.reshape(-1)

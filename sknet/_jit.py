@@ -15,10 +15,12 @@ With ``NUMBA_DISABLE_JIT=1`` the same kernels run as plain Python.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -28,7 +30,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core.ccallback import CFunc
-from numba.core.cgutils import for_range
+from numba.core.cgutils import for_range, get_or_insert_function
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
@@ -150,7 +152,8 @@ def address(function: Callable[..., Any], role: str, dtype: np.dtype[Any]) -> in
                     found = len(_python_functions) - 1
                 else:
                     signature = ROLES[role].signature(numba.from_dtype(np.dtype(dtype)))
-                    found = _c_function(function, signature)
+                    with _no_garbage_collection():
+                        found = _c_function(function, signature)
                 _compiled[key] = found
     return found if PYTHON_MODE else found.address
 
@@ -251,43 +254,54 @@ else:
 
     @intrinsic
     def execute(typing_context: Any, program: Any, begin: Any, end: Any, like: Any) -> Any:
-        """Carry out instructions, one after the other; parameters have the dtype of `like`.
-
-        The call of every role stands here once, so that a kernel of many calls
-        costs the compilation of few.
-        """
+        """Carry out instructions, one after the other; parameters have the dtype of `like`."""
 
         def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-            word = ir.IntType(64)
             table = make_array(sig.args[0])(context, builder, arguments[0]).data
-            with for_range(builder, arguments[2], arguments[1]) as loop:
-                first = builder.mul(loop.index, word(WIDTH))
-
-                def words(begin: int, end: int) -> list[Any]:
-                    places = [builder.add(first, word(k)) for k in range(begin, end)]
-                    return [builder.load(builder.gep(table, [place])) for place in places]
-
-                number, function, result = words(_ROLE, _ARGUMENTS)
-                after = builder.append_basic_block("next")
-                switch = builder.switch(number, after)
-                for role in ROLES.values():
-                    block = builder.append_basic_block("role")
-                    switch.add_case(word(role.number), block)
-                    builder.position_at_end(block)
-                    signature = role.signature(like.dtype)
-                    operands, k = [], _ARGUMENTS
-                    for kind in signature.args:
-                        n = 1 + kind.ndim + (kind.ndim if kind.ndim == 2 else 0)
-                        operands.append(array_at(builder, context, kind, words(k, k + n)))
-                        k += n
-                    value = _call(builder, context, function, signature, operands)
-                    if role.returns != types.void:
-                        builder.store(value, builder.inttoptr(result, value.type.as_pointer()))
-                    builder.branch(after)
-                builder.position_at_end(after)
+            function = _interpreter(context, builder.module, like.dtype)
+            builder.call(function, [table, *arguments[1:3]])
             return context.get_dummy_value()
 
         return types.void(program, types.intp, types.intp, like), codegen
+
+    def _interpreter(context: Any, module: Any, dtype: Any) -> Any:
+        """Return what carries out instructions: one function for all calls in a module."""
+        word = ir.IntType(64)
+        kind = ir.FunctionType(ir.VoidType(), [word.as_pointer(), word, word])
+        function = get_or_insert_function(module, kind, f"sknet.execute.{dtype}")
+        if not function.is_declaration:
+            return function
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        table, begin, end = function.args
+        builder = ir.IRBuilder(function.append_basic_block())
+        with for_range(builder, end, begin) as loop:
+            first = builder.mul(loop.index, word(WIDTH))
+
+            def words(start: int, stop: int) -> list[Any]:
+                places = [builder.add(first, word(k)) for k in range(start, stop)]
+                return [builder.load(builder.gep(table, [place])) for place in places]
+
+            number, address, result = words(_ROLE, _ARGUMENTS)
+            after = builder.append_basic_block("next")
+            switch = builder.switch(number, after)
+            for role in ROLES.values():
+                block = builder.append_basic_block("role")
+                switch.add_case(word(role.number), block)
+                builder.position_at_end(block)
+                signature = role.signature(dtype)
+                operands, k = [], _ARGUMENTS
+                for array in signature.args:
+                    n = 1 + array.ndim + (array.ndim if array.ndim == 2 else 0)
+                    operands.append(array_at(builder, context, array, words(k, k + n)))
+                    k += n
+                value = _call(builder, context, address, signature, operands)
+                if role.returns != types.void:
+                    builder.store(value, builder.inttoptr(result, value.type.as_pointer()))
+                builder.branch(after)
+            builder.position_at_end(after)
+        builder.ret_void()
+        return function
 
     @intrinsic
     def call_step(
@@ -301,6 +315,18 @@ else:
             return context.get_dummy_value()
 
         return types.void(types.int64, *signature.args), codegen
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Compilation makes millions of objects that live on: searching them costs a tenth of it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _c_function(function: Callable[..., Any], signature: Any) -> CFunc:

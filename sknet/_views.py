@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core.cgutils import unpack_tuple
 from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import make_array, populate_array
 
-from sknet._functions import flat, matrix, row, vector
+from sknet._functions import flat, matrix, resolution, row, vector
 
 
 def array_at(builder: Any, context: Any, kind: Any, words: Sequence[Any]) -> Any:
@@ -41,6 +42,17 @@ def _integers(context: Any, builder: Any, sig: Any, arguments: Any) -> list[Any]
         context.cast(builder, x, kind, types.intp)
         for x, kind in zip(arguments[1:], kinds, strict=True)
     ]
+
+
+@type_callable(resolution)
+def _type_resolution(context: Any) -> Any:
+    return lambda a: a.dtype
+
+
+@lower_builtin(resolution, types.Array)
+def _lower_resolution(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+    kind = sig.return_type
+    return context.get_constant(kind, float(np.finfo(kind.name).eps))
 
 
 @type_callable(flat)

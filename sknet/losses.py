@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sknet._functions import exp, flat, row
+from sknet._functions import exp, flat, resolution, row
 from sknet._parts import Part
 
 
@@ -114,7 +114,7 @@ class LogLoss(Loss, name="log_loss"):
     @staticmethod
     def loss(scores, targets, weights, delta, values):
         """Put -w log(p_y) into `values`, w (p - [k = y]) into `delta`."""
-        eps = np.finfo(scores.dtype).eps
+        eps = resolution(scores)
         for i in range(scores.shape[0]):
             z = row(scores, i)
             out = row(delta, i)
@@ -167,7 +167,7 @@ class BinaryLogLoss(Loss, name="binary_log_loss"):
     @staticmethod
     def loss(scores, targets, weights, delta, values):
         """Put w times both terms into `values`, w (p - y) into `delta`."""
-        eps = np.finfo(scores.dtype).eps
+        eps = resolution(scores)
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)
             value = 0.0
