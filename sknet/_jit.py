@@ -102,7 +102,7 @@ _role("loss", scores=IN_2D, targets=IN_2D, weights=IN_1D, delta=OUT_2D, values=O
 _role("step", params=OUT_1D, grad=IN_1D, slots=OUT_2D, constants=IN_1D)
 _role(
     "update",
-    params=OUT_1D, grad=OUT_1D, slots=OUT_1D, constants=IN_1D, state=IN_DOUBLES,
+    params=OUT_1D, grad=IN_1D, scaled=OUT_1D, slots=OUT_1D, constants=IN_1D, state=IN_DOUBLES,
     squares=OUT_DOUBLES, settings=INTS,
 )  # fmt: skip
 _role("gather", source=IN_2D, index=INTS, out=OUT_ROWS)

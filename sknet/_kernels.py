@@ -52,32 +52,32 @@ def total(values):
     return result
 
 
-def update(params, grad, slots, constants, state, squares, settings):
+def update(params, grad, scaled, slots, constants, state, squares, settings):
     """Put the L2 penalty into a gradient, divide it by the batch's weight, and step.
 
-    Overwrites `squares` by the sum of W**2 of each stretch of parameters.
+    Leaves the result in `scaled`: each stretch in turn, or all of it where there is
+    room, which may be `grad` itself. Overwrites `squares` by the sum of W**2 of
+    each stretch of parameters.
     """
     alpha, scale = params.dtype.type(state[ALPHA]), params.dtype.type(state[SCALE])
     n_slots = settings[N_SLOTS]
     for start in range(0, params.size, STRETCH):
         n = min(STRETCH, params.size - start)
         p, g = vector(params, start, n), vector(grad, start, n)
+        out = vector(scaled, start if scaled.size > STRETCH else 0, n)
         n_decayed = max(0, min(n, settings[N_DECAYED] - start))
-        W, G, rest = (
-            vector(p, 0, n_decayed),
-            vector(g, 0, n_decayed),
-            vector(g, n_decayed, n - n_decayed),
-        )
+        W = vector(p, 0, n_decayed)
         total = alpha - alpha
         for i in range(W.size):
             w = W[i]
             total += w * w
-            G[i] = (G[i] + alpha * w) * scale
+            out[i] = (g[i] + alpha * w) * scale
         squares[start // STRETCH] = total
-        for i in range(rest.size):
-            rest[i] *= scale
+        for i in range(n_decayed, n):
+            out[i] = g[i] * scale
         if settings[STEP] != NO_STEP:
-            call_step(settings[STEP], p, g, matrix(slots, start * n_slots, n_slots, n), constants)
+            slots_here = matrix(slots, start * n_slots, n_slots, n)
+            call_step(settings[STEP], p, out, slots_here, constants)
 
 
 def csr_affine(data, indices, indptr, index, W, b, out):

@@ -242,14 +242,16 @@ class _Seat:
         of, params, optimizer = self.of, self.network.params, self.of.optimizer
         part = self.share(params.size, STRETCH)
         squares = of.squares[part.start // STRETCH : -(-part.stop // STRETCH)]
-        n_slots, slots, step = 0, params[:0], NO_STEP
+        n_slots, slots, step, scaled = 0, params[:0], NO_STEP, of.grad
         if optimizer is not None:
             n_slots, slots = optimizer.n_slots, optimizer.slots
+            scaled = aligned((STRETCH,), params.dtype)
             step = address(optimizer.step, "step", params.dtype)
         settings = np.array([n_slots, max(0, self.network.layout.n_weights - part.start), step])
         arguments = (
             params[part],
             of.grad[part],
+            scaled[part] if optimizer is None else scaled,
             slots[part.start * n_slots : part.stop * n_slots],
             self.now,
             self.state,
