@@ -72,10 +72,12 @@ def run(
                     permutation = np.arange(n)
                     random_state.shuffle(permutation)
                     order = order[permutation]
+                done = np.arange(n_steps) / n_steps + (0 if incremental else model.n_iter_)
+                rates = optimizer.learning_rate * schedule.factors(done / model.max_iter)
                 total = team.run(
                     epoch,
                     training.seats,
-                    *training.arguments(rows[order], optimizer.constants(n_steps)),
+                    *training.arguments(rows[order], optimizer.constants(rates)),
                 )
                 optimizer.t += n_steps
                 model.n_iter_ += 1

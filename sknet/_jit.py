@@ -97,8 +97,11 @@ _role(
 )  # fmt: skip
 _role("forward", a=OUT_1D)
 _role("backward", z=IN_1D, a=IN_1D, delta=OUT_1D)
-_role("link", scores=OUT_2D)
-_role("loss", scores=IN_2D, targets=IN_2D, weights=IN_1D, delta=OUT_2D, values=OUT_DOUBLES)
+_role("link", scores=OUT_2D, settings=IN_1D)
+_role(
+    "loss",
+    scores=IN_2D, targets=IN_2D, weights=IN_1D, settings=IN_1D, delta=OUT_2D, values=OUT_DOUBLES,
+)  # fmt: skip
 _role("step", params=OUT_1D, grad=IN_1D, slots=OUT_2D, constants=IN_1D)
 _role(
     "update",

@@ -159,31 +159,40 @@ class Network:
     layout : Layout
     params : ndarray of shape (n_parameters,)
         float32 or float64; training overwrites it.
-    activation : type
-        An :class:`~sknet.activations.Activation`.
+    activations : sequence of type
+        An :class:`~sknet.activations.Activation` for each hidden layer.
     loss : type
         A :class:`~sknet.losses.Loss`.
+    settings : sequence of float
+        The loss's parameters.
     """
 
     def __init__(
-        self, layout: Layout, params: np.ndarray, activation: type[Activation], loss: type[Loss]
+        self,
+        layout: Layout,
+        params: np.ndarray,
+        activations: Sequence[type[Activation]],
+        loss: type[Loss],
+        settings: Sequence[float] = (),
     ) -> None:
         self.layout = layout
         self.params = params
         self.coefs, self.intercepts = layout.split(params)
-        self.activation = activation
+        self.activations = tuple(activations)
         self.loss = loss
+        self.settings = np.array(settings, params.dtype)
         self._spare: dict[tuple[int, bool], list[Prediction]] = {}
 
     def is_made_of(self, *parts: Any) -> bool:
-        """Return whether weights, biases, activation and loss are this network's very objects."""
-        coefs, intercepts, activation, loss = parts
+        """Return whether weights, biases, activations, loss and its settings are this network's."""
+        coefs, intercepts, activations, loss, settings = parts
         arrays, own = (*coefs, *intercepts), (*self.coefs, *self.intercepts)
         return (
             len(arrays) == len(own)
             and all(map(operator.is_, arrays, own))
-            and activation is self.activation
+            and tuple(activations) == self.activations
             and loss is self.loss
+            and np.array_equal(self.settings, np.array(settings, self.params.dtype))
         )
 
     def forward(
@@ -204,9 +213,9 @@ class Network:
         """
         for l in range(1, len(self.coefs)):
             below = a.flat(l - 1, rows)
-            if z is not None:
+            if z is not None and self.activations[l - 1].needs_input:
                 program.add("copy", copy, below, z.flat(l - 1, rows))
-            program.add("forward", self.activation.forward, below)
+            program.add("forward", self.activations[l - 1].forward, below)
             W, b = self.coefs[l], self.intercepts[l]
             A, out = a.matrix(l - 1, rows), a.matrix(l, rows)
             program.add("product", product, A, W, b, scratch, out)
@@ -276,7 +285,7 @@ class Prediction:
                 program.add("product", product, data, W, b, scratch, first)
             network.forward(program, None, self.a, rows, scratch)
             if link:
-                program.add("link", network.loss.link, self.a.matrix(last, rows))
+                program.add("link", network.loss.link, self.a.matrix(last, rows), network.settings)
             program.end_section()
         self.program = program
         self.arguments = (self.data, self.index, self.a.flat(last, slice(None)), *program.finish())

@@ -98,7 +98,9 @@ class Training:
         self.taken = wide(0 if is_sparse else n, units[0], dtype)[:, : units[0]]
         self.targets = aligned((n, data.targets.shape[1]), dtype)
         self.weights = aligned((n, 1), dtype)
-        self.z = Blocks(n, units[1:], dtype) if network.activation.needs_input else None
+        self.z = (
+            Blocks(n, units[1:], dtype) if any(v.needs_input for v in network.activations) else None
+        )
         self.a = Blocks(n, units[1:], dtype)
         self.delta = Blocks(n, units[1:], dtype)
         self.values = np.empty(n)
@@ -135,7 +137,8 @@ class _Seat:
         n = min(training.batch_size, PIECE)
         self.scratch = self.network.scratch(n)
         self.index = np.empty(n, np.int64)
-        constants = 0 if training.optimizer is None else training.optimizer.constants(1).shape[1]
+        optimizer = training.optimizer
+        constants = 0 if optimizer is None else optimizer.constants(np.ones(1)).shape[1]
         self.now = np.empty(constants, dtype)
         self.state = np.zeros(N_STATE)
         self.state[ALPHA] = training.alpha
@@ -183,6 +186,7 @@ class _Seat:
             of.a.matrix(last, rows),
             of.targets[rows],
             of.weights[rows, 0],
+            self.network.settings,
             of.delta.matrix(last, rows),
             of.values[rows],
         )
@@ -217,7 +221,7 @@ class _Seat:
             self.product(of.delta.matrix(l, rows), self.network.coefs[l].T, zeros, below)
             z = of.grad[:0] if of.z is None else of.z.flat(l - 1, rows)
             a, delta = of.a.flat(l - 1, rows), of.delta.flat(l - 1, rows)
-            self.program.add("backward", self.network.activation.backward, z, a, delta)
+            self.program.add("backward", self.network.activations[l - 1].backward, z, a, delta)
 
     def gradients(self, every: slice, grad: np.ndarray) -> None:
         """Overwrite this thread's share of the gradient, but add that by sparse data."""

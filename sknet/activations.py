@@ -23,11 +23,14 @@ class Activation(Part):
     glorot_factor : float
         Numerator of the bound from which the weights into such units are
         drawn: ``sqrt(glorot_factor / (fan_in + fan_out))``.
+    weight_init : str
+        How weights into such units are drawn for ``weight_init='auto'``.
     needs_input : bool
         Whether `backward` reads `z`. If not, `z` is empty there.
     """
 
     glorot_factor: ClassVar[float] = 6.0
+    weight_init: ClassVar[str] = "glorot_uniform"
     needs_input: ClassVar[bool] = False
 
     @staticmethod

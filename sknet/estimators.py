@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -10,7 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
-from sklearn.metrics import r2_score
+from sklearn.metrics import get_scorer_names, r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_random_state, column_or_1d
@@ -25,13 +26,27 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sknet.activations import Activation
-from sknet.initialization import Initializer
+from sknet.initialization import Initializer, draw_layer
 from sknet.losses import Loss
 from sknet.optimizers import Optimizer
 from sknet.schedules import Schedule
 
 if TYPE_CHECKING:
     from sknet._network import Network
+
+
+class Names(StrOptions):
+    """The strings that a function returns when asked: parts may be added at run time."""
+
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+        self.names = names
+        self.type, self.deprecated = str, set()
+
+    @property
+    def options(self) -> set[str]:
+        """The strings that are allowed at present."""
+        return set(self.names())
+
 
 # Networks of fitted estimators, beside them rather than on them: they hold addresses of
 # compiled code, which no pickle and no copy may carry away.
@@ -55,11 +70,11 @@ class BaseMLP(BaseEstimator):
 
     _parameter_constraints: ClassVar[dict] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(Activation.table))],
-        "solver": [StrOptions({*Optimizer.table, "lbfgs"})],
+        "activation": [Names(lambda: Activation.table), list, tuple],
+        "solver": [Names(lambda: [*Optimizer.table, "lbfgs"])],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions(set(Schedule.table))],
+        "learning_rate": [Names(lambda: Schedule.table), callable],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -81,6 +96,18 @@ class BaseMLP(BaseEstimator):
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [None, Integral],
+        "weight_init": [Names(lambda: ["auto", *Initializer.table]), callable],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+        "input_noise": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "gradient_clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "ema_decay": [Interval(Real, 0, 1, closed="left"), None],
+        "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
+        "decay_rate": [Interval(Real, 0, 1, closed="right")],
+        "decay_epochs": [Interval(Integral, 1, None, closed="left")],
+        "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+        "restore_best": ["boolean", None],
     }
 
     # What the two estimators fill in.
@@ -208,6 +235,18 @@ class BaseMLP(BaseEstimator):
             )
         return [int(size) for size in sizes]  # NumPy's small integers would wrap around
 
+    def _activations(self, n_hidden: int) -> list[type[Activation]]:
+        """Return the activation of each hidden layer."""
+        if isinstance(self.activation, str):
+            return [Activation.table[self.activation]] * n_hidden
+        names = list(self.activation)
+        if len(names) != n_hidden or any(name not in Activation.table for name in names):
+            raise ValueError(
+                f"activation={self.activation!r} must be one name, or one for each of the "
+                f"{n_hidden} hidden layers, out of {sorted(Activation.table)}."
+            )
+        return [Activation.table[name] for name in names]
+
     def _initialize(
         self, units: tuple[int, ...], dtype: Any, random_state: np.random.RandomState
     ) -> None:
@@ -217,9 +256,12 @@ class BaseMLP(BaseEstimator):
         self.n_iter_ = self.t_ = 0
         self.n_layers_ = len(units)
         self.out_activation_ = self._loss_part().out_activation
-        factor = Activation.table[self.activation].glorot_factor
-        draw = Initializer.table["glorot_uniform"].draw
-        layers = [draw(random_state, *pair, factor) for pair in pairwise(units)]
+        activations = self._activations(len(units) - 2)
+        activations.append(activations[-1] if activations else self._activations(1)[0])
+        layers = [
+            draw_layer(self.weight_init, random_state, *pair, activation)
+            for pair, activation in zip(pairwise(units), activations, strict=True)
+        ]
         layout = Layout(units)
         params = layout.join(*zip(*layers, strict=True)).astype(dtype, copy=False)
         self.coefs_, self.intercepts_ = layout.split(params)
@@ -237,17 +279,16 @@ class BaseMLP(BaseEstimator):
         """Return the network of the fitted weights, whoever set them."""
         from sknet._network import Layout, Network
 
-        activation, loss = Activation.table[self.activation], loss or self._loss_part()
+        loss = loss or self._loss_part()
+        parts = self._activations(len(self.coefs_) - 1), loss, loss.settings(vars(self))
         network = _networks.get(self)
-        if network is None or not network.is_made_of(
-            self.coefs_, self.intercepts_, activation, loss
-        ):
+        if network is None or not network.is_made_of(self.coefs_, self.intercepts_, *parts):
             hidden = [n for W in self.coefs_[:-1] for n in np.shape(W)[-1:]]
             layout = Layout([self.n_features_in_, *hidden, self.n_outputs_])
             params = layout.join(self.coefs_, self.intercepts_)
             if params.dtype not in (np.float64, np.float32):
                 params = params.astype(np.float64)
-            network = _networks[self] = Network(layout, params, activation, loss)
+            network = _networks[self] = Network(layout, params, *parts)
         return network
 
     def _take_weights(self, network: Network) -> None:
@@ -261,9 +302,8 @@ class BaseMLP(BaseEstimator):
 
         # In float64 throughout: a line search compares losses too close for float32.
         fitted = self._network()
-        network = Network(
-            fitted.layout, fitted.params.astype(np.float64), fitted.activation, fitted.loss
-        )
+        params = fitted.params.astype(np.float64)
+        network = Network(fitted.layout, params, fitted.activations, fitted.loss, fitted.settings)
         X, targets, weights = (v.astype(np.float64, copy=False) for v in (X, targets, weights))
         _lbfgs.run(self, network, Data(as_kernel_input(X), targets, weights))
         fitted.params[:] = network.params
@@ -550,7 +590,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     0.97
     """
 
-    loss = "log_loss"
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseMLP._parameter_constraints,
+        "loss": [Names(lambda: Loss.choices("codes", "indicators"))],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "focal_gamma": [Interval(Real, 0, None, closed="left")],
+    }
 
     def __init__(
         self,
@@ -579,6 +625,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         n_iter_no_change=10,
         max_fun=15000,
         n_jobs=None,
+        loss="log_loss",
+        class_weight=None,
+        label_smoothing=0.0,
+        focal_gamma=2.0,
+        weight_init="auto",
+        l1_ratio=0.0,
+        dropout=0.0,
+        input_noise=0.0,
+        weight_decay=0.01,
+        gradient_clip_norm=None,
+        ema_decay=None,
+        warmup_fraction=0.0,
+        decay_rate=0.95,
+        decay_epochs=10,
+        scoring=None,
+        restore_best=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -604,6 +666,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.n_jobs = n_jobs
+        self.loss = loss
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+        self.focal_gamma = focal_gamma
+        self.weight_init = weight_init
+        self.l1_ratio = l1_ratio
+        self.dropout = dropout
+        self.input_noise = input_noise
+        self.weight_decay = weight_decay
+        self.gradient_clip_norm = gradient_clip_norm
+        self.ema_decay = ema_decay
+        self.warmup_fraction = warmup_fraction
+        self.decay_rate = decay_rate
+        self.decay_epochs = decay_epochs
+        self.scoring = scoring
+        self.restore_best = restore_best
 
     def _encode(self, y: Any, incremental: bool, classes: Any = None) -> np.ndarray:
         check_classification_targets(y)
@@ -656,7 +734,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return len(self.classes_) if self._is_multiclass() else targets.shape[1]
 
     def _loss_part(self) -> type[Loss]:
-        return Loss.table["log_loss" if self._is_multiclass() else "binary_log_loss"]
+        return Loss.find(self.loss, "codes" if self._is_multiclass() else "indicators")
 
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         # Two classes only, although scikit-learn's documentation says "except multilabel".
@@ -902,7 +980,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson"})],
+        "loss": [Names(lambda: Loss.choices("numbers"))],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), list, tuple, np.ndarray],
+        "non_crossing": ["boolean"],
+        "huber_delta": [Interval(Real, 0, None, closed="neither")],
     }
 
     def __init__(
@@ -933,6 +1014,21 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_iter_no_change=10,
         max_fun=15000,
         n_jobs=None,
+        quantile=0.5,
+        non_crossing=False,
+        huber_delta=1.0,
+        weight_init="auto",
+        l1_ratio=0.0,
+        dropout=0.0,
+        input_noise=0.0,
+        weight_decay=0.01,
+        gradient_clip_norm=None,
+        ema_decay=None,
+        warmup_fraction=0.0,
+        decay_rate=0.95,
+        decay_epochs=10,
+        scoring=None,
+        restore_best=None,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -959,6 +1055,21 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.n_jobs = n_jobs
+        self.quantile = quantile
+        self.non_crossing = non_crossing
+        self.huber_delta = huber_delta
+        self.weight_init = weight_init
+        self.l1_ratio = l1_ratio
+        self.dropout = dropout
+        self.input_noise = input_noise
+        self.weight_decay = weight_decay
+        self.gradient_clip_norm = gradient_clip_norm
+        self.ema_decay = ema_decay
+        self.warmup_fraction = warmup_fraction
+        self.decay_rate = decay_rate
+        self.decay_epochs = decay_epochs
+        self.scoring = scoring
+        self.restore_best = restore_best
 
     def _encode(self, y: Any, incremental: bool, classes: Any = None) -> np.ndarray:
         if y.dtype.kind not in "biuf":
@@ -972,10 +1083,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return targets.shape[1]
 
     def _loss_part(self) -> type[Loss]:
-        return Loss.table[self.loss]
+        return Loss.find(self.loss, "numbers")
 
     def _validation_score(self, scores: np.ndarray, targets: np.ndarray, weights: Any) -> float:
-        self._loss_part().link(scores)
+        loss = self._loss_part()
+        loss.link(scores, np.array(loss.settings(vars(self))))
         if not np.isfinite(scores).all():
             return np.nan
         return r2_score(targets, scores, sample_weight=weights)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from sknet._parts import Part
+from sknet.activations import Activation
 
 
 class Initializer(Part):
@@ -31,6 +35,23 @@ class Initializer(Part):
         biases : ndarray of shape (fan_out,)
         """
         raise NotImplementedError
+
+
+def draw_layer(
+    weight_init: str | Callable[..., Any],
+    random_state: np.random.RandomState,
+    fan_in: int,
+    fan_out: int,
+    activation: type[Activation],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw weights and biases in the way a user asked for.
+
+    'auto' is the way of the activation of the layer.
+    """
+    name = activation.weight_init if weight_init == "auto" else weight_init
+    if callable(name):
+        raise NotImplementedError
+    return Initializer.table[name].draw(random_state, fan_in, fan_out, activation.glorot_factor)
 
 
 class GlorotUniform(Initializer, name="glorot_uniform"):

@@ -8,7 +8,8 @@ vector register.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,24 +22,46 @@ class Loss(Part):
 
     Attributes
     ----------
+    public : str
+        The value of the estimators' parameter ``loss`` that asks for it.
+    targets : str
+        What it takes: "codes" of classes, in one column; "indicators" 0 and 1,
+        or "numbers", a column for each output.
     out_activation : str
         scikit-learn's name of the inverse link.
-    takes_codes : bool
-        Whether targets are class codes, one column, instead of one column for
-        each output.
     """
 
+    public: ClassVar[str]
+    targets: ClassVar[str]
     out_activation: ClassVar[str]
-    takes_codes: ClassVar[bool] = False
+
+    @classmethod
+    def find(cls, public: str, targets: str) -> type[Loss]:
+        """Return the loss that a user's word means for targets of a kind."""
+        return next(
+            loss for loss in cls.table.values() if loss.public == public and loss.targets == targets
+        )
+
+    @classmethod
+    def choices(cls, *targets: str) -> list[str]:
+        """Return the words that users may ask with, for targets of such kinds."""
+        return list(dict.fromkeys(v.public for v in cls.table.values() if v.targets in targets))
+
+    @classmethod
+    def settings(cls, hyperparameters: Mapping[str, Any]) -> list[float]:
+        """Return what `loss` and `link` get as their `settings`: none, unless it has parameters."""
+        return []
 
     @staticmethod
-    def link(scores: np.ndarray) -> None:
+    def link(scores: np.ndarray, settings: np.ndarray) -> None:
         """Apply the inverse link.
 
         Parameters
         ----------
         scores : ndarray of shape (n_samples, n_outputs)
             Raw scores, overwritten by predictions: probabilities or means.
+        settings : ndarray of shape (n_settings,)
+            The loss's parameters.
         """
         raise NotImplementedError
 
@@ -47,6 +70,7 @@ class Loss(Part):
         scores: np.ndarray,
         targets: np.ndarray,
         weights: np.ndarray,
+        settings: np.ndarray,
         delta: np.ndarray,
         values: np.ndarray,
     ) -> None:
@@ -57,10 +81,11 @@ class Loss(Part):
         scores : ndarray of shape (n_samples, n_outputs)
             Raw scores.
         targets : ndarray of shape (n_samples, n_outputs) or (n_samples, 1)
-            Targets; class codes in one column where the class has
-            ``takes_codes``.
+            Targets, of the class's kind.
         weights : ndarray of shape (n_samples,)
             Sample weights.
+        settings : ndarray of shape (n_settings,)
+            The loss's parameters.
         delta : ndarray of shape (n_samples, n_outputs)
             Overwritten by the derivative of the weighted loss by `scores`.
         values : ndarray of shape (n_samples,)
@@ -87,11 +112,12 @@ class LogLoss(Loss, name="log_loss"):
     equations 4.104, 4.108 and 4.109.
     """
 
+    public = "log_loss"
+    targets = "codes"
     out_activation = "softmax"
-    takes_codes = True
 
     @staticmethod
-    def link(scores):
+    def link(scores, settings):
         """Overwrite each row by its softmax."""
         for i in range(scores.shape[0]):
             z = row(scores, i)
@@ -112,7 +138,7 @@ class LogLoss(Loss, name="log_loss"):
                 p[k] /= total
 
     @staticmethod
-    def loss(scores, targets, weights, delta, values):
+    def loss(scores, targets, weights, settings, delta, values):
         """Put -w log(p_y) into `values`, w (p - [k = y]) into `delta`."""
         eps = resolution(scores)
         for i in range(scores.shape[0]):
@@ -153,10 +179,12 @@ class BinaryLogLoss(Loss, name="binary_log_loss"):
     equations 4.90 and 4.91.
     """
 
+    public = "log_loss"
+    targets = "indicators"
     out_activation = "logistic"
 
     @staticmethod
-    def link(scores):
+    def link(scores, settings):
         """Overwrite each score by its logistic."""
         one = scores.dtype.type(1)
         for i in range(scores.shape[0]):
@@ -165,7 +193,7 @@ class BinaryLogLoss(Loss, name="binary_log_loss"):
                 z[k] = one / (one + exp(-z[k]))
 
     @staticmethod
-    def loss(scores, targets, weights, delta, values):
+    def loss(scores, targets, weights, settings, delta, values):
         """Put w times both terms into `values`, w (p - y) into `delta`."""
         eps = resolution(scores)
         for i in range(scores.shape[0]):
@@ -190,14 +218,16 @@ class SquaredError(Loss, name="squared_error"):
     the same model asks for the same step.
     """
 
+    public = "squared_error"
+    targets = "numbers"
     out_activation = "identity"
 
     @staticmethod
-    def link(scores):
+    def link(scores, settings):
         """Leave `scores` as they are."""
 
     @staticmethod
-    def loss(scores, targets, weights, delta, values):
+    def loss(scores, targets, weights, settings, delta, values):
         """Put w (z - y)**2 / 2, the mean over outputs, into `values`, w (z - y) into `delta`."""
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)
@@ -221,10 +251,12 @@ class Poisson(Loss, name="poisson"):
     edition, table 2.1 and section 2.3.
     """
 
+    public = "poisson"
+    targets = "numbers"
     out_activation = "exp"
 
     @staticmethod
-    def link(scores):
+    def link(scores, settings):
         """Overwrite each score by its exponential."""
         for i in range(scores.shape[0]):
             z = row(scores, i)
@@ -232,7 +264,7 @@ class Poisson(Loss, name="poisson"):
                 z[k] = exp(z[k])
 
     @staticmethod
-    def loss(scores, targets, weights, delta, values):
+    def loss(scores, targets, weights, settings, delta, values):
         """Put w times the half deviance into `values`, w (mu - y) into `delta`."""
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)

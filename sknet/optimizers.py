@@ -35,6 +35,9 @@ class Optimizer(Part):
     ----------
     n_slots : int
         How many numbers it keeps for each parameter.
+    decouples : bool
+        Whether weights shrink by ``weight_decay`` times the rate at each step,
+        beside the gradient's step. Biases do not.
     learning_rate : float
         Step size in force. Schedules change it between epochs.
     t : int
@@ -45,6 +48,7 @@ class Optimizer(Part):
     """
 
     n_slots: ClassVar[int]
+    decouples: ClassVar[bool] = False
     learning_rate_init: float
     learning_rate: float = field(init=False)
     t: int = field(init=False, default=0)
@@ -67,8 +71,13 @@ class Optimizer(Part):
         self.slots = np.zeros(cls.n_slots * like.size, like.dtype)
         return self
 
-    def constants(self, n_steps: int) -> np.ndarray:
+    def constants(self, rates: np.ndarray) -> np.ndarray:
         """Return what `step` needs for each of the next steps.
+
+        Parameters
+        ----------
+        rates : ndarray of shape (n_steps,)
+            Learning rate of each step.
 
         Returns
         -------
@@ -116,12 +125,12 @@ class SGD(Optimizer, name="sgd"):
     momentum: float
     nesterovs_momentum: bool
 
-    def constants(self, n_steps):
+    def constants(self, rates):
         """Return eta, mu, and the weights of the old velocity and of the gradient in the step."""
-        eta, mu = self.learning_rate, self.momentum
+        mu = np.full(rates.size, self.momentum)
         # mu v_t - eta g_t written out by v_(t-1) and g_t is one pass for both kinds.
-        ahead = (mu * mu, eta * (1 + mu)) if self.nesterovs_momentum else (mu, eta)
-        return np.tile([eta, mu, *ahead], (n_steps, 1))
+        ahead = (mu * mu, rates * (1 + mu)) if self.nesterovs_momentum else (mu, rates)
+        return np.column_stack([rates, mu, *ahead])
 
     @staticmethod
     def step(params, grad, slots, constants):
@@ -157,13 +166,13 @@ class Adam(Optimizer, name="adam"):
     beta_2: float
     epsilon: float
 
-    def constants(self, n_steps):
+    def constants(self, rates):
         """Return b1, 1 - b1, b2, 1 - b2, eta_t and epsilon for each step."""
-        t = self.t + 1 + np.arange(n_steps)
-        table = np.empty((n_steps, 6))
+        t = self.t + 1 + np.arange(rates.size)
+        table = np.empty((rates.size, 6))
         table[:, 0:2] = self.beta_1, 1 - self.beta_1
         table[:, 2:4] = self.beta_2, 1 - self.beta_2
-        table[:, 4] = self.learning_rate * np.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
+        table[:, 4] = rates * np.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
         table[:, 5] = self.epsilon
         return table
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+import numpy as np
+
 from sknet._parts import Part
 
 
@@ -20,6 +22,17 @@ class Schedule(Part):
     def start(cls, hyperparameters: Mapping[str, Any]) -> Self:
         """Make a schedule from an estimator's parameters, of which it takes its own."""
         return cls(**{f.name: hyperparameters[f.name] for f in fields(cls)})
+
+    def factors(self, fractions: np.ndarray) -> np.ndarray:
+        """Return by what the rate of the epoch is multiplied at each of its steps.
+
+        Parameters
+        ----------
+        fractions : ndarray of shape (n_steps,)
+            How much of the training, ``max_iter`` epochs, is done before each
+            step: 0 at the first, below 1.
+        """
+        return np.ones(fractions.size)
 
     def epoch_ends(self, rate: float, t: int) -> float:
         """Return the rate of the next epoch.
@@ -56,6 +69,17 @@ class InverseScaling(Schedule, name="invscaling"):
 
     learning_rate_init: float
     power_t: float
+
+    def factors(self, fractions: np.ndarray) -> np.ndarray:
+        """Return by what the rate of the epoch is multiplied at each of its steps.
+
+        Parameters
+        ----------
+        fractions : ndarray of shape (n_steps,)
+            How much of the training, ``max_iter`` epochs, is done before each
+            step: 0 at the first, below 1.
+        """
+        return np.ones(fractions.size)
 
     def epoch_ends(self, rate, t):
         """Return learning_rate_init / (t + 1)**power_t."""

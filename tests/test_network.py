@@ -26,7 +26,7 @@ def problem(loss, depth, weighted, n=13, dtype=np.float64, activation="tanh", se
     n_outputs = 1 if loss == "squared_error" else 3
     layout = Layout([5, *[4, 6, 3][:depth], n_outputs])
     params = rng.normal(scale=0.5, size=layout.n_parameters).astype(dtype)
-    network = Network(layout, params, Activation.table[activation], Loss.table[loss])
+    network = Network(layout, params, [Activation.table[activation]] * depth, Loss.table[loss])
     X = rng.normal(size=(n, 5)) * (rng.rand(n, 5) < 0.7)
     targets = {
         "log_loss": rng.randint(0, 3, size=(n, 1)),
@@ -54,7 +54,7 @@ def naive_objective(network, params, X, targets, weights):
         X,
         targets,
         weights,
-        network.activation.name,
+        network.activations[0].name if network.activations else "identity",
         network.loss.name,
         ALPHA,
     )
@@ -92,7 +92,7 @@ def test_squared_error_of_several_outputs():
     rng = np.random.RandomState(0)
     scores, y = rng.normal(size=(2, 7, 3))
     weights, delta, values = rng.gamma(2.0, size=7), np.empty((7, 3)), np.empty(7)
-    Loss.table["squared_error"].loss(scores, y, weights, delta, values)
+    Loss.table["squared_error"].loss(scores, y, weights, np.empty(0), delta, values)
     assert_allclose(values, weights * naive.LOSSES["squared_error"](scores, y), rtol=1e-14)
     assert_allclose(delta, weights[:, None] * (scores - y), rtol=1e-14)
 
@@ -120,7 +120,7 @@ def test_float32_gradient(loss):
     for dtype in (np.float32, np.float64):
         network, X, targets, weights = problem(loss, 2, True, dtype=np.float32)
         params = network.params.astype(dtype)
-        network = Network(network.layout, params, network.activation, network.loss)
+        network = Network(network.layout, params, network.activations, network.loss)
         value, grad = loss_and_grad(network, *(v.astype(dtype) for v in (X, targets, weights)))
         assert grad.dtype == dtype
         results.append((value, grad))
@@ -143,7 +143,7 @@ def test_any_shape(n, units, activation, sparse, seed):
     layout = Layout(units)
     params = rng.normal(size=layout.n_parameters)
     loss = Loss.table["squared_error"]
-    network = Network(layout, params, Activation.table[activation], loss)
+    network = Network(layout, params, [Activation.table[activation]] * (len(units) - 2), loss)
     X, targets = rng.normal(size=(n, units[0])), rng.normal(size=(n, units[-1]))
     data = as_kernel_input(sp.csr_array(X) if sparse else X)
     expected = naive.scores(*layout.split(params), X, activation)
@@ -162,7 +162,7 @@ def test_prediction_in_chunks(loss, n, sparse):
     scores = naive.scores(*network.layout.split(network.params), X, "tanh")
     assert_allclose(network.scores(data), scores, rtol=1e-11, atol=1e-12)
     linked = scores.copy()
-    network.loss.link(linked)
+    network.loss.link(linked, np.empty(0))
     assert_allclose(network.scores(data, link=True), linked, rtol=1e-10, atol=1e-12)
 
 
@@ -172,14 +172,14 @@ def test_extreme_scores(loss):
     part = Loss.table[loss]
     top = 50.0 if loss == "poisson" else 1000.0
     scores = np.array(list(itertools.product([top, 0.0, -top], repeat=2)))
-    y = np.zeros((len(scores), 1 if part.takes_codes else 2))
+    y = np.zeros((len(scores), 1 if part.targets == "codes" else 2))
     delta, values = np.empty_like(scores), np.empty(len(scores))
     with np.errstate(all="ignore"):
-        part.loss(scores, y, np.ones(len(scores)), delta, values)
+        part.loss(scores, y, np.ones(len(scores)), np.empty(0), delta, values)
         assert np.isfinite(values).all()
         assert np.isfinite(delta).all()
         scores[4, 0] = np.nan
-        part.loss(scores, y, np.ones(len(scores)), delta, values)
+        part.loss(scores, y, np.ones(len(scores)), np.empty(0), delta, values)
     assert np.isnan(values[4])
     assert np.isnan(delta[4]).any()
 

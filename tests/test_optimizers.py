@@ -49,7 +49,7 @@ def test_steps(name, nesterov, monkeypatch):
     slots = optimizer.slots.reshape(optimizer.n_slots, 31)
     reference = references(theirs, "constant")[name]
     for _ in range(3):  # epochs of five steps each, whose constants are computed at once
-        for constants in optimizer.constants(5):
+        for constants in optimizer.constants(np.full(5, optimizer.learning_rate)):
             grad = rng.normal(size=31)
             optimizer.step(ours, grad, slots, constants)
             reference.update_params([theirs], [grad])
