@@ -26,6 +26,20 @@ def resolution(a: np.ndarray) -> Any:
     return np.finfo(a.dtype).eps
 
 
+def scramble(x: int) -> int:
+    """Return 32 bits that look random and depend on the lowest 32 of x >= 0.
+
+    References
+    ----------
+    Mueller, T. (2012), in Wellons, C. (2018). Prospecting for hash functions: two
+    rounds of shift, exclusive or, and multiplication by 0x45d9f3b.
+    """
+    x &= 0xFFFFFFFF
+    x = ((x >> 16) ^ x) * 0x45D9F3B & 0xFFFFFFFF
+    x = ((x >> 16) ^ x) * 0x45D9F3B & 0xFFFFFFFF
+    return (x >> 16) ^ x
+
+
 def flat(a: np.ndarray) -> np.ndarray:
     """Return a contiguous array as one vector, without copying it."""
     return a.reshape(-1)

@@ -106,8 +106,18 @@ _role("step", params=OUT_1D, grad=IN_1D, slots=OUT_2D, constants=IN_1D)
 _role(
     "update",
     params=OUT_1D, grad=IN_1D, scaled=OUT_1D, slots=OUT_1D, constants=IN_1D, state=IN_DOUBLES,
-    squares=OUT_DOUBLES, settings=INTS,
+    penalties=OUT_DOUBLES, settings=INTS,
 )  # fmt: skip
+_role("decay", params=OUT_1D, state=IN_DOUBLES, magnitudes=OUT_DOUBLES, settings=INTS)
+_role("shrink", params=OUT_1D, state=IN_DOUBLES, settings=INTS)
+_role("norms", grad=IN_1D, squares=OUT_DOUBLES)
+_role(
+    "clipped_step",
+    params=OUT_1D, grad=OUT_1D, slots=OUT_1D, constants=IN_1D, state=IN_DOUBLES, settings=INTS,
+)  # fmt: skip
+_role("average", params=IN_1D, state=IN_DOUBLES, out=OUT_1D)
+_role("drop", a=OUT_ROWS, rate=IN_1D, clock=INTS, settings=INTS)
+_role("disturb", a=OUT_ROWS, deviation=IN_1D, clock=INTS, settings=INTS)
 _role("gather", source=IN_2D, index=INTS, out=OUT_ROWS)
 _role("clear", out=OUT_1D)
 _role("copy", source=IN_1D, out=OUT_1D)

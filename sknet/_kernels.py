@@ -5,13 +5,23 @@ Each function is one role of `_jit`'s table, compiled when a program first calls
 
 from __future__ import annotations
 
-from sknet._functions import matrix, row, vector
+from sknet._functions import matrix, row, scramble, vector
 from sknet._jit import call_step
 from sknet.optimizers import STRETCH
 
 # Entries of the `state` of an epoch, in float64: what it tells the functions it
-# calls, and what it hears of them.
-SCALE, ALPHA, VALUE, PENALTY, N_STATE = range(5)
+# calls, and what it hears of them. SCALE is 1 over the batch's weight, RATE the
+# learning rate, KEEP how much of a running mean stays; the penalty is L2 / 2 times the
+# sum of W**2 and L1 times that of |W|.
+SCALE, L2, L1, RATE, KEEP, DECAY, CLIP, VALUE, PENALTY, SQUARES, N_STATE = range(11)
+
+# Entries of the `clock`: the step since training began, the piece's first row in its
+# batch; and of the `settings` of what draws random bits: `FIRST` row in its piece.
+NOW, BEGIN, N_CLOCK = range(3)
+SEED, LAYER, FIRST = range(3)
+
+# `scramble` returns numbers below BITS; half of their bits are numbers up to MASK.
+BITS, HALF, MASK = 2**32, 2**16, 2**16 - 1
 
 # Entries of the `settings` of `update`; the last is the address of a step, or NO_STEP.
 N_SLOTS, N_DECAYED, STEP = range(3)
@@ -52,14 +62,14 @@ def total(values):
     return result
 
 
-def update(params, grad, scaled, slots, constants, state, squares, settings):
+def update(params, grad, scaled, slots, constants, state, penalties, settings):
     """Put the L2 penalty into a gradient, divide it by the batch's weight, and step.
 
     Leaves the result in `scaled`: each stretch in turn, or all of it where there is
-    room, which may be `grad` itself. Overwrites `squares` by the sum of W**2 of
-    each stretch of parameters.
+    room, which may be `grad` itself. Overwrites `penalties` by that of each stretch
+    of parameters.
     """
-    alpha, scale = params.dtype.type(state[ALPHA]), params.dtype.type(state[SCALE])
+    l2, scale = params.dtype.type(state[L2]), params.dtype.type(state[SCALE])
     n_slots = settings[N_SLOTS]
     for start in range(0, params.size, STRETCH):
         n = min(STRETCH, params.size - start)
@@ -67,17 +77,129 @@ def update(params, grad, scaled, slots, constants, state, squares, settings):
         out = vector(scaled, start if scaled.size > STRETCH else 0, n)
         n_decayed = max(0, min(n, settings[N_DECAYED] - start))
         W = vector(p, 0, n_decayed)
-        total = alpha - alpha
+        total = l2 - l2
         for i in range(W.size):
             w = W[i]
             total += w * w
-            out[i] = (g[i] + alpha * w) * scale
-        squares[start // STRETCH] = total
+            out[i] = (g[i] + l2 * w) * scale
+        penalties[start // STRETCH] = 0.5 * state[L2] * total
         for i in range(n_decayed, n):
             out[i] = g[i] * scale
         if settings[STEP] != NO_STEP:
             slots_here = matrix(slots, start * n_slots, n_slots, n)
             call_step(settings[STEP], p, out, slots_here, constants)
+
+
+def decay(params, state, magnitudes, settings):
+    """Multiply weights by 1 - rate decay, after their L1 penalty went into `magnitudes`.
+
+    References
+    ----------
+    Loshchilov, I., Hutter, F. (2019). Decoupled weight decay regularization. ICLR,
+    algorithm 2.
+    """
+    keep = params.dtype.type(1 - state[RATE] * state[DECAY])
+    for start in range(0, params.size, STRETCH):
+        n = max(0, min(STRETCH, settings[N_DECAYED] - start))
+        W = vector(params, start, min(n, params.size - start))
+        total = keep - keep
+        for i in range(W.size):
+            total += abs(W[i])
+            W[i] *= keep
+        magnitudes[start // STRETCH] = state[L1] * total
+
+
+def shrink(params, state, settings):
+    """Take weights by rate times L1 towards 0, and never beyond.
+
+    W = sign(W) max(0, |W| - rate L1 scale).
+
+    References
+    ----------
+    Duchi, J., Singer, Y. (2009). Efficient online and batch learning using forward
+    backward splitting. JMLR 10, equation 19.
+    """
+    threshold = params.dtype.type(state[RATE] * state[L1] * state[SCALE])
+    zero = threshold - threshold
+    W = vector(params, 0, max(0, min(params.size, settings[N_DECAYED])))
+    for i in range(W.size):
+        size = abs(W[i]) - threshold
+        size = zero if size < zero else size
+        W[i] = size if W[i] > zero else -size
+
+
+def norms(grad, squares):
+    """Overwrite `squares` by the sum of squares of each stretch of a gradient."""
+    for start in range(0, grad.size, STRETCH):
+        g = vector(grad, start, min(STRETCH, grad.size - start))
+        total = 0.0
+        for i in range(g.size):
+            total += g[i] * g[i]
+        squares[start // STRETCH] = total
+
+
+def clipped_step(params, grad, slots, constants, state, settings):
+    """Step by a gradient that is made no longer than CLIP.
+
+    grad * min(1, CLIP / norm) over all parameters together.
+
+    References
+    ----------
+    Pascanu, R., Mikolov, T., Bengio, Y. (2013). On the difficulty of training
+    recurrent neural networks. ICML, algorithm 1.
+    """
+    norm = state[SQUARES] ** 0.5
+    factor = params.dtype.type(state[CLIP] / norm if norm > state[CLIP] else 1.0)
+    n_slots = settings[N_SLOTS]
+    for start in range(0, params.size, STRETCH):
+        n = min(STRETCH, params.size - start)
+        p, g = vector(params, start, n), vector(grad, start, n)
+        for i in range(g.size):
+            g[i] *= factor
+        call_step(settings[STEP], p, g, matrix(slots, start * n_slots, n_slots, n), constants)
+
+
+def average(params, state, out):
+    """Move a running mean towards the parameters: out = KEEP out + (1 - KEEP) params."""
+    keep = params.dtype.type(state[KEEP])
+    for i in range(out.size):
+        out[i] = params[i] + keep * (out[i] - params[i])
+
+
+def drop(a, rate, clock, settings):
+    """Set units to 0, each with the probability `rate`, and scale the others by 1 / (1 - rate).
+
+    Which ones depends on seed, layer, step, row and unit alone, so that the way
+    back finds the same, and every thread.
+
+    References
+    ----------
+    Srivastava, N. et al. (2014). Dropout: a simple way to prevent neural networks
+    from overfitting. JMLR 15, section 4; scaled while training, section 10.
+    """
+    zero = rate[0] - rate[0]
+    factor = rate.dtype.type(1 / (1 - rate[0]))
+    least = int(rate[0] * BITS)
+    first = scramble(scramble(settings[SEED] + settings[LAYER]) + clock[NOW])
+    for i in range(a.shape[0]):
+        values = row(a, i)
+        place = scramble(first + clock[BEGIN] + settings[FIRST] + i)
+        for j in range(values.size):
+            values[j] = zero if scramble(place + j) < least else values[j] * factor
+
+
+def disturb(a, deviation, clock, settings):
+    """Add noise of a standard deviation: the sum of six uniform numbers, which is nearly normal."""
+    scale = deviation[0] * a.dtype.type(2**0.5 / HALF)
+    middle = a.dtype.type(3 * HALF)
+    first = scramble(scramble(settings[SEED] + settings[LAYER]) + clock[NOW])
+    for i in range(a.shape[0]):
+        values = row(a, i)
+        place = scramble(first + clock[BEGIN] + settings[FIRST] + i)
+        for j in range(values.size):
+            x, y, z = scramble(place + j), scramble(place + j + BITS), scramble(place - j - 1)
+            total = (x & MASK) + (x >> 16) + (y & MASK) + (y >> 16) + (z & MASK) + (z >> 16)
+            values[j] += (a.dtype.type(total) - middle) * scale
 
 
 def csr_affine(data, indices, indptr, index, W, b, out):

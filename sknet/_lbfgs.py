@@ -6,52 +6,101 @@ import warnings
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from sknet._network import FLOPS, Network
 from sknet._team import Team
-from sknet._training import Data, Training, epoch
+from sknet._training import Data, Recipe, Training
+from sknet.monitoring import Monitor, Report, Tasks, Validation
 
 
-def run(model: Any, network: Network, data: Data) -> None:
+def run(
+    model: Any,
+    network: Network,
+    recipe: Recipe,
+    monitor: Monitor | None,
+    validation: Validation | None,
+    data: Data,
+    rows: np.ndarray,
+    tasks: Tasks,
+) -> None:
     """Minimise from the network's parameters on, and leave the result there.
 
     Parameters
     ----------
     model : object
-        Gives ``alpha``, ``tol``, ``max_iter`` and ``max_fun``, and receives
-        ``n_iter_`` and ``loss_``.
+        Gives ``tol``, ``max_iter``, ``max_fun``, ``verbose`` and ``n_jobs``, and
+        receives ``n_iter_``, ``loss_`` and the curves as training goes.
     network : Network
         In float64: the line search compares losses beyond float32's precision.
+    recipe : Recipe
+    monitor : Monitor or None
+        Stops training where it sees no more progress; None leaves that to ``tol``.
+    validation : Validation or None
+        What to record after each iteration.
     data : Data
+    rows : ndarray of int64
+        The rows of `data` to train on.
+    tasks : Tasks
+        Callbacks.
 
     Warns
     -----
     ConvergenceWarning
         Where scipy reports anything but convergence.
     """
-    n = data.weights.size
-    training = Training(network, data, n, n, float(model.alpha))
-    arguments = training.arguments(np.arange(n), np.empty((1, 0)))
+    n = rows.size
+    training = Training(network, data, n, n, recipe)
+    report = Report(model)
+    is_stopped = False
+    tasks.epoch_begins()
 
     def loss_and_grad(params: np.ndarray) -> tuple[float, np.ndarray]:
         network.params[:] = params
-        total = team.run(epoch, training.seats, *arguments)
+        total = training.run(team, rows, np.zeros(1))
         return total / n, training.grad.copy()
 
-    with Team(model.n_jobs, FLOPS * n * network.layout.n_weights) as team:
-        result = minimize(
-            loss_and_grad,
-            network.params.copy(),
-            method="L-BFGS-B",
-            jac=True,
-            options={"maxfun": model.max_fun, "maxiter": model.max_iter, "gtol": model.tol},
-        )
+    def iteration_ends(intermediate_result: OptimizeResult) -> None:
+        nonlocal is_stopped
+        network.params[:] = intermediate_result.x
+        model.n_iter_ += 1
+        model.loss_ = float(intermediate_result.fun)
+        model.loss_curve_.append(model.loss_)
+        if validation is not None:
+            validation.record(model, network)
+        report.epoch(validation is not None)
+        is_stopped = tasks.epoch_ends()
+        if monitor is not None:
+            monitor.epoch_ends(network)
+            if model._no_improvement_count > model.n_iter_no_change:
+                report.plateau(monitor.quantity, "Stopping.")
+                is_stopped = True
+        if is_stopped:
+            raise StopIteration
+        if model.n_iter_ < model.max_iter:
+            tasks.epoch_begins()
+
+    model.n_iter_ = 0
+    try:
+        with Team(model.n_jobs, FLOPS * n * network.layout.n_weights) as team:
+            result = minimize(
+                loss_and_grad,
+                network.params.copy(),
+                method="L-BFGS-B",
+                jac=True,
+                callback=iteration_ends,
+                options={"maxfun": model.max_fun, "maxiter": model.max_iter, "gtol": model.tol},
+            )
+    finally:
+        report.ends()
     network.params[:] = result.x
     model.n_iter_ = min(result.nit, model.max_iter)
     model.loss_ = float(result.fun)
-    if result.status != 0:
+    if monitor is not None:
+        monitor.training_ends(network)
+    tasks.training_ends()
+    if result.status != 0 and not is_stopped:
         more = (
             f"\nIncrease the number of iterations to improve the convergence "
             f"(max_iter={model.max_iter})."

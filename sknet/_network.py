@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
@@ -173,7 +173,7 @@ class Network:
         params: np.ndarray,
         activations: Sequence[type[Activation]],
         loss: type[Loss],
-        settings: Sequence[float] = (),
+        settings: Sequence[float] | np.ndarray = (),
     ) -> None:
         self.layout = layout
         self.params = params
@@ -196,7 +196,13 @@ class Network:
         )
 
     def forward(
-        self, program: Program, z: Blocks | None, a: Blocks, rows: slice, scratch: np.ndarray
+        self,
+        program: Program,
+        z: Blocks | None,
+        a: Blocks,
+        rows: slice,
+        scratch: np.ndarray,
+        hidden: Callable[[int], None] = lambda l: None,
     ) -> None:
         """Append the way from the first layer's z, in `a`, to the scores in its last block.
 
@@ -210,12 +216,15 @@ class Network:
             Which rows to go forward.
         scratch : ndarray
             Scratch of :func:`~sknet._gemm.product`.
+        hidden : callable of int
+            Appends what is done to a hidden layer after its activation.
         """
         for l in range(1, len(self.coefs)):
             below = a.flat(l - 1, rows)
             if z is not None and self.activations[l - 1].needs_input:
                 program.add("copy", copy, below, z.flat(l - 1, rows))
             program.add("forward", self.activations[l - 1].forward, below)
+            hidden(l - 1)
             W, b = self.coefs[l], self.intercepts[l]
             A, out = a.matrix(l - 1, rows), a.matrix(l, rows)
             program.add("product", product, A, W, b, scratch, out)
@@ -250,6 +259,17 @@ class Network:
 
         share_out(predict, n, 2 * self.layout.n_weights, n_jobs)
         return out
+
+    def mean_loss(self, scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
+        """Return the weighted mean of the loss, without penalties, of raw scores."""
+        program, values = Program(scores.dtype), np.empty(len(scores))
+        program.add(
+            "loss", self.loss.loss, scores, targets, weights, self.settings,
+            np.empty_like(scores), values,
+        )  # fmt: skip
+        program.end_section()
+        carry_out(program.finish()[0], 1, scores)
+        return float(values.sum() / weights.sum())
 
 
 class Prediction:
@@ -293,6 +313,12 @@ class Prediction:
     def run(self, X: np.ndarray, out: np.ndarray) -> None:
         """Overwrite `out` by the scores of the rows of X, given as one vector if dense."""
         chunks(X, out.reshape(-1), out.shape[0], *self.arguments)
+
+
+@kernel
+def carry_out(table, n, like):
+    """Carry out n instructions."""
+    execute(table, 0, n, like)
 
 
 @kernel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
 from time import perf_counter
@@ -18,8 +18,9 @@ LEAST_WORK = 1e6
 # Below this many in all, starting threads costs more than they save.
 LEAST_SHARED_OUT = 1e8
 
-# Runs after which the slower way is tried again: cores of a busy or virtual machine
-# change their minds.
+# An epoch of at least so many steps tries the slower way for one part in so many of it;
+# shorter ones are tried whole, after so many: cores of a busy or virtual machine change
+# their minds.
 TRY_AGAIN = 50
 
 
@@ -27,7 +28,7 @@ class Team:
     """Runs kernels on one thread or on several, whichever has been faster.
 
     Results do not depend on the choice: kernels give the same bits for any
-    number of threads. The first run is on one thread, and compiles.
+    number of threads.
 
     Parameters
     ----------
@@ -41,8 +42,11 @@ class Team:
     def __init__(self, n_jobs: int | None, work: float) -> None:
         wanted = min(effective_n_jobs(n_jobs), cpu_count()) if work >= LEAST_WORK else 1
         self.n_threads = max(1, wanted)
-        self.n_runs = 0
+        self.n_epochs = 0
+        # Seconds of a step, last time that it was so many threads'. The first time does
+        # not count: it may have compiled, or started threads.
         self.seconds: dict[int, float] = {}
+        self._began: set[int] = set()
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Self:
@@ -59,33 +63,48 @@ class Team:
         if self._pool is not None:
             self._pool.shutdown()
 
-    def choose(self) -> int:
-        """Return the number of threads of the next run."""
-        untried = [n for n in (1, self.n_threads) if n not in self.seconds]
-        if untried:
-            return untried[0]
-        by_speed = sorted(self.seconds, key=self.seconds.__getitem__)
-        return by_speed[-1 if self.n_runs % TRY_AGAIN == 0 else 0]
+    def rounds(self, n_steps: int) -> Iterator[tuple[int, slice]]:
+        """Yield how many threads are to run which steps of an epoch, while `run` measures them."""
+        if self.n_threads == 1:
+            yield 1, slice(0, n_steps)
+            return
+        part = max(1, n_steps // TRY_AGAIN) if n_steps >= TRY_AGAIN else n_steps
+        tries = n_steps >= TRY_AGAIN or self.n_epochs % TRY_AGAIN == 0
+        at = 0
+        while at < n_steps:
+            by_speed = sorted(self.seconds, key=self.seconds.__getitem__)
+            n_threads, end = self.n_threads, at + part
+            if 1 not in self.seconds:
+                n_threads = 1
+            elif len(by_speed) == 2 and tries:
+                n_threads, tries = by_speed[1], False
+            elif len(by_speed) == 2:
+                n_threads, end = by_speed[0], n_steps
+            yield n_threads, slice(at, min(end, n_steps))
+            at = end
+        self.n_epochs += 1
 
     def run(
         self,
         kernel: Callable[..., Any],
-        seats: Callable[[int], Sequence[Sequence[Any]]],
+        seats: Sequence[Sequence[Any]],
+        n_steps: int,
         *arguments: Any,
     ) -> Any:
-        """Return what the kernel returns on the first of as many seats as it runs on.
+        """Return what the kernel returns on the first seat.
 
         Parameters
         ----------
         kernel : callable
-        seats : callable of int
-            Returns for each of so many threads the kernel's last arguments.
+        seats : sequence of sequence
+            For each thread the kernel's last arguments.
+        n_steps : int
+            How many steps that is.
         *arguments : object
-            Its other ones.
+            Its other arguments.
         """
-        n = self.choose()
-        first, *others = seats(n)
         start = perf_counter()
+        first, *others = seats
         futures: list[Future[Any]] = []
         try:
             if self._pool is not None:
@@ -93,9 +112,9 @@ class Team:
             result = kernel(*arguments, *first)
         finally:
             wait(futures)  # they work on the same arrays: never leave them behind
-        if self.n_runs > 0:  # the first run may have compiled
-            self.seconds[n] = perf_counter() - start
-        self.n_runs += 1
+        if len(seats) in self._began:
+            self.seconds[len(seats)] = (perf_counter() - start) / n_steps
+        self._began.add(len(seats))
         return result
 
 

@@ -12,6 +12,7 @@ and its gradient, for L-BFGS.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,22 +21,40 @@ from sknet._barrier import barrier, meet, share
 from sknet._gemm import product
 from sknet._jit import address, execute, frozen, kernel
 from sknet._kernels import (
-    ALPHA,
+    BEGIN,
+    CLIP,
+    DECAY,
+    KEEP,
+    L1,
+    L2,
+    N_CLOCK,
     N_STATE,
     NO_STEP,
+    NOW,
     PENALTY,
+    RATE,
     SCALE,
+    SQUARES,
     VALUE,
     add,
+    average,
     clear,
+    clipped_step,
+    copy,
     csr_affine,
     csr_weight_gradient,
+    decay,
+    disturb,
+    drop,
     gather,
+    norms,
+    shrink,
     total,
     update,
 )
 from sknet._network import CSR, Blocks, Network, aligned, wide
 from sknet._program import Program
+from sknet._team import Team
 from sknet.optimizers import STRETCH, Optimizer
 
 # Rows of a batch that are taken at a time, so that their activations stay in the cache.
@@ -62,6 +81,36 @@ class Data(NamedTuple):
     weights: np.ndarray
 
 
+def as_doubles(data: Any) -> Any:
+    """Return `Data`, or validation data, with its arrays in float64."""
+
+    def double(array: np.ndarray) -> np.ndarray:
+        return array.astype(np.float64, copy=False)
+
+    X = data.X
+    X = X._replace(data=frozen(double(X.data))) if isinstance(X, CSR) else frozen(double(X))
+    return data._replace(X=X, targets=double(data.targets), weights=double(data.weights))
+
+
+class Recipe(NamedTuple):
+    """What an estimator asks of training, besides a network, data and an optimiser.
+
+    `l2` and `l1` are penalties, `decay` is decoupled weight decay, `clip` the
+    longest gradient; `dropout` has a probability for each hidden layer, `noise` is
+    the standard deviation added to X, and `seed` that of both. `ema_decay` is how
+    much of a running mean of the parameters stays at each step.
+    """
+
+    l2: float = 0.0
+    l1: float = 0.0
+    decay: float = 0.0
+    clip: float | None = None
+    dropout: Sequence[float] = ()
+    noise: float = 0.0
+    ema_decay: float | None = None
+    seed: int = 0
+
+
 class Training:
     """Scratch for batches of one size, and the programs of those who work on them.
 
@@ -73,10 +122,11 @@ class Training:
     n_rows : int
         Rows of an epoch.
     batch_size : int
-    alpha : float
-        L2 penalty.
+    recipe : Recipe
     optimizer : Optimizer, default=None
         None takes no steps.
+    mean : ndarray of shape (n_parameters,), default=None
+        A running mean of the parameters to keep.
     """
 
     def __init__(
@@ -85,11 +135,12 @@ class Training:
         data: Data,
         n_rows: int,
         batch_size: int,
-        alpha: float,
+        recipe: Recipe,
         optimizer: Optimizer | None = None,
+        mean: np.ndarray | None = None,
     ) -> None:
-        self.network, self.data, self.optimizer = network, data, optimizer
-        self.batch_size, self.alpha = batch_size, alpha
+        self.network, self.data, self.optimizer, self.mean = network, data, optimizer, mean
+        self.batch_size, self.recipe = batch_size, recipe
         self.last_size = n_rows % batch_size
         units, dtype = network.layout.units, network.params.dtype
         n = min(batch_size, PIECE)
@@ -98,32 +149,65 @@ class Training:
         self.taken = wide(0 if is_sparse else n, units[0], dtype)[:, : units[0]]
         self.targets = aligned((n, data.targets.shape[1]), dtype)
         self.weights = aligned((n, 1), dtype)
-        self.z = (
-            Blocks(n, units[1:], dtype) if any(v.needs_input for v in network.activations) else None
-        )
+        needs_z = any(activation.needs_input for activation in network.activations)
+        self.z = Blocks(n, units[1:], dtype) if needs_z else None
         self.a = Blocks(n, units[1:], dtype)
+        # What slopes are taken of where units are dropped.
+        self.undropped = Blocks(n, units[1:], dtype) if any(recipe.dropout) else self.a
         self.delta = Blocks(n, units[1:], dtype)
         self.values = np.empty(n)
         self.ones, self.zeros = np.ones((1, n), dtype), np.zeros(max(units), dtype)
         size = network.params.size
         self.grad = aligned((size,), dtype)
         self.more = aligned((size if n < batch_size else 0,), dtype)
-        self.squares = np.zeros(-(-size // STRETCH))
-        self._teams: dict[int, list[_Seat]] = {}
+        # The gradient with its penalty; of one stretch at a time unless it is needed whole.
+        self.scaled = self.grad
+        if optimizer is not None:
+            self.scaled = aligned((size if recipe.clip is not None else 0,), dtype)
+        # L2 and L1 penalties, and squares of the gradient, of each stretch.
+        n_stretches = -(-size // STRETCH)
+        self.penalties, self.squares = np.zeros(2 * n_stretches), np.zeros(n_stretches)
+        self._teams: dict[int, list[tuple[Program, tuple[Any, ...]]]] = {}
 
     def seats(self, n_threads: int) -> list[tuple[Any, ...]]:
         """Return the last arguments of `epoch` for each of so many threads."""
         if n_threads not in self._teams:
             place = barrier()
-            self._teams[n_threads] = [
-                _Seat(self, thread, n_threads, place) for thread in range(n_threads)
-            ]
-        return [seat.arguments for seat in self._teams[n_threads]]
+            seats = (_Seat(self, thread, n_threads, place) for thread in range(n_threads))
+            # Not the seats themselves: they hold this object, which would then outlive its use.
+            self._teams[n_threads] = [(seat.program, seat.arguments) for seat in seats]
+        return [arguments for _, arguments in self._teams[n_threads]]
 
-    def arguments(self, order: np.ndarray, constants: np.ndarray) -> tuple[Any, ...]:
-        """Return its first ones, by the rows in their order and the constants of each step."""
+    def run(self, team: Team, order: np.ndarray, rates: np.ndarray) -> float:
+        """Pass once over the rows `order`, with a learning rate for each step.
+
+        Returns the sum over batches of rows times objective.
+        """
+        optimizer, size = self.optimizer, self.batch_size
+        if optimizer is None:
+            constants, t = np.empty((rates.size, 0)), 0
+        else:
+            constants, t = optimizer.constants(rates), optimizer.t
+        keep, steps = self.recipe.ema_decay or 0.0, t + 1 + np.arange(rates.size)
+        # The mean of all parameters so far, the last ones weighing most: Kingma, D. P.,
+        # Ba, J. (2015), section 3, of parameters instead of gradients.
+        keeps = keep * (1 - keep ** (steps - 1)) / (1 - keep**steps)
         constants = constants.astype(self.network.params.dtype)
-        return frozen(self.data.weights), order, self.batch_size, constants
+        result = 0.0
+        for n_threads, part in team.rounds(rates.size):
+            result += team.run(
+                epoch,
+                self.seats(n_threads),
+                part.stop - part.start,
+                frozen(self.data.weights),
+                order[part.start * size : part.stop * size],
+                size,
+                t + part.start,
+                rates[part],
+                keeps[part],
+                constants[part],
+            )
+        return result
 
 
 class _Seat:
@@ -137,11 +221,12 @@ class _Seat:
         n = min(training.batch_size, PIECE)
         self.scratch = self.network.scratch(n)
         self.index = np.empty(n, np.int64)
-        optimizer = training.optimizer
+        optimizer, recipe = training.optimizer, training.recipe
         constants = 0 if optimizer is None else optimizer.constants(np.ones(1)).shape[1]
         self.now = np.empty(constants, dtype)
         self.state = np.zeros(N_STATE)
-        self.state[ALPHA] = training.alpha
+        self.state[[L2, L1, DECAY, CLIP]] = recipe.l2, recipe.l1, recipe.decay, recipe.clip or 0
+        self.clock = np.zeros(N_CLOCK, np.int64)
 
         self.before()
         size, last = training.batch_size, training.last_size
@@ -152,7 +237,7 @@ class _Seat:
                     self.piece(m, is_first)
                 self.program.end_section()
         self.after()
-        self.arguments = (*self.program.finish(), self.index, self.now, self.state)
+        self.arguments = (*self.program.finish(), self.index, self.now, self.state, self.clock)
 
     def share(self, n: int, grain: int) -> slice:
         return share(n, grain, self.thread, self.n_threads)
@@ -178,7 +263,13 @@ class _Seat:
         for source, out in ((of.data.targets, of.targets), (of.data.weights, of.weights)):
             source = frozen(source.reshape(len(source), -1))
             self.program.add("gather", gather, source, self.index[rows], out[rows])
-        self.network.forward(self.program, of.z, of.a, rows, self.scratch)
+
+        def hidden(l: int) -> None:
+            if of.undropped is not of.a:
+                self.program.add("copy", copy, of.a.flat(l, rows), of.undropped.flat(l, rows))
+                self.drop(l, of.a.matrix(l, rows), rows)
+
+        self.network.forward(self.program, of.z, of.a, rows, self.scratch, hidden)
         last = len(self.network.coefs) - 1
         self.program.add(
             "loss",
@@ -204,6 +295,15 @@ class _Seat:
             part = slice(max(part.start, n_done), max(part.stop, n_done))
             self.program.add("add", add, of.more[part], of.grad[part])
 
+    def drop(self, l: int, a: np.ndarray, rows: slice) -> None:
+        """Drop units of a hidden layer, or clear the derivatives by those."""
+        rate = np.array([self.of.recipe.dropout[l]], a.dtype)
+        if rate[0] > 0:
+            self.program.add("drop", drop, a, rate, self.clock, self.random(l + 1, rows))
+
+    def random(self, layer: int, rows: slice) -> np.ndarray:
+        return np.array([self.of.recipe.seed, layer, rows.start])
+
     def first_layer(self, rows: slice) -> None:
         of, W, b = self.of, self.network.coefs[0], self.network.intercepts[0]
         index, out = self.index[rows], of.a.matrix(0, rows)
@@ -211,6 +311,10 @@ class _Seat:
             self.program.add("csr_affine", csr_affine, *of.data.X, index, W, b, out)
         else:
             self.program.add("gather", gather, of.data.X, index, of.taken[rows])
+            if of.recipe.noise > 0:
+                deviation = np.array([of.recipe.noise], of.taken.dtype)
+                arguments = of.taken[rows], deviation, self.clock, self.random(0, rows)
+                self.program.add("disturb", disturb, *arguments)
             self.product(of.taken[rows], W, b, out)
 
     def backward(self, rows: slice) -> None:
@@ -219,8 +323,10 @@ class _Seat:
         for l in range(len(self.network.coefs) - 1, 0, -1):
             below, zeros = of.delta.matrix(l - 1, rows), of.zeros[: self.network.layout.units[l]]
             self.product(of.delta.matrix(l, rows), self.network.coefs[l].T, zeros, below)
+            if of.undropped is not of.a:
+                self.drop(l - 1, below, rows)
             z = of.grad[:0] if of.z is None else of.z.flat(l - 1, rows)
-            a, delta = of.a.flat(l - 1, rows), of.delta.flat(l - 1, rows)
+            a, delta = of.undropped.flat(l - 1, rows), of.delta.flat(l - 1, rows)
             self.program.add("backward", self.network.activations[l - 1].backward, z, a, delta)
 
     def gradients(self, every: slice, grad: np.ndarray) -> None:
@@ -243,40 +349,52 @@ class _Seat:
 
     def after(self) -> None:
         """Take a step with this thread's share of the parameters."""
-        of, params, optimizer = self.of, self.network.params, self.of.optimizer
-        part = self.share(params.size, STRETCH)
-        squares = of.squares[part.start // STRETCH : -(-part.stop // STRETCH)]
-        n_slots, slots, step, scaled = 0, params[:0], NO_STEP, of.grad
+        of, optimizer, recipe = self.of, self.of.optimizer, self.of.recipe
+        part = self.share(self.network.params.size, STRETCH)
+        stretches = slice(part.start // STRETCH, -(-part.stop // STRETCH))
+        n_stretches = of.squares.size
+        params, grad = self.network.params[part], of.grad[part]
+        n_slots, slots, step, add = 0, params[:0], NO_STEP, self.program.add
         if optimizer is not None:
-            n_slots, slots = optimizer.n_slots, optimizer.slots
-            scaled = aligned((STRETCH,), params.dtype)
+            n_slots = optimizer.n_slots
+            slots = optimizer.slots[part.start * n_slots : part.stop * n_slots]
             step = address(optimizer.step, "step", params.dtype)
-        settings = np.array([n_slots, max(0, self.network.layout.n_weights - part.start), step])
-        arguments = (
-            params[part],
-            of.grad[part],
-            scaled[part] if optimizer is None else scaled,
-            slots[part.start * n_slots : part.stop * n_slots],
-            self.now,
-            self.state,
-            squares,
-            settings,
-        )
-        self.program.add("update", update, *arguments)
+        n_decayed = max(0, self.network.layout.n_weights - part.start)
+        settings = np.array([n_slots, n_decayed, step])
+        without_step = np.array([n_slots, n_decayed, NO_STEP])
+        whole = of.scaled.size > 0
+        scaled = of.scaled[part] if whole else aligned((STRETCH,), params.dtype)
+
+        if recipe.l1 > 0 or recipe.decay > 0:
+            magnitudes = of.penalties[n_stretches:][stretches]
+            add("decay", decay, params, self.state, magnitudes, settings)
+        arguments = scaled, slots, self.now, self.state, of.penalties[stretches]
+        add("update", update, params, grad, *arguments, without_step if whole else settings)
+        if recipe.clip is not None and optimizer is not None:
+            add("norms", norms, scaled, of.squares[stretches])
+            self.meet()
+            add("sum", total, of.squares, result=self.state[SQUARES : SQUARES + 1])
+            step_arguments = params, scaled, slots, self.now, self.state, settings
+            add("clipped_step", clipped_step, *step_arguments)
+        if recipe.l1 > 0:
+            add("shrink", shrink, params, self.state, settings)
+        if of.mean is not None:
+            add("average", average, params, self.state, of.mean[part])
         self.meet()
         if self.thread == 0:
-            self.program.add("sum", total, of.squares, result=self.state[PENALTY : PENALTY + 1])
+            add("sum", total, of.penalties, result=self.state[PENALTY : PENALTY + 1])
         self.program.end_section()
 
 
 @kernel
-def epoch(weights, order, batch_size, constants, table, ends, index, now, state):
+def epoch(
+    weights, order, batch_size, t, rates, keeps, constants, table, ends, index, now, state, clock
+):  # fmt: skip
     """Pass once over the rows `order`, one step for each batch.
 
-    Returns the sum over batches of rows times objective, (value + alpha / 2 sum
-    W**2) / sum of weights, before the step, as scikit-learn has it: on the first
-    seat. A batch whose weights are all zero says nothing: it is left out,
-    without a step.
+    Returns the sum over batches of rows times objective, (value + penalty) / sum of
+    weights, before the step, as scikit-learn has it: on the first seat. A batch
+    whose weights are all zero says nothing: it is left out, without a step.
     """
     result = 0.0
     for step in range(constants.shape[0]):
@@ -287,13 +405,15 @@ def epoch(weights, order, batch_size, constants, table, ends, index, now, state)
             weight_sum += weights[order[i]]
         if weight_sum == 0:
             continue
-        state[SCALE] = 1 / weight_sum
+        state[SCALE], state[RATE], state[KEEP] = 1 / weight_sum, rates[step], keeps[step]
+        clock[NOW] = t + step
         for i in range(now.size):
             now[i] = constants[step, i]
         execute(table, ends[BEFORE], ends[BEFORE + 1], now)
         value = 0.0
         for begin in range(0, n, PIECE):
             m = min(PIECE, n - begin)
+            clock[BEGIN] = begin
             for i in range(m):
                 index[i] = order[start + begin + i]
             section = WHOLE if m == PIECE else (REST if n == batch_size else LAST)
@@ -301,5 +421,5 @@ def epoch(weights, order, batch_size, constants, table, ends, index, now, state)
             execute(table, ends[section], ends[section + 1], now)
             value += state[VALUE]
         execute(table, ends[AFTER], ends[AFTER + 1], now)
-        result += n * (value + 0.5 * state[ALPHA] * state[PENALTY]) / weight_sum
+        result += n * (value + state[PENALTY]) / weight_sum
     return result

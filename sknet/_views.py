@@ -12,7 +12,7 @@ from numba.core.cgutils import unpack_tuple
 from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import make_array, populate_array
 
-from sknet._functions import flat, matrix, resolution, row, vector
+from sknet._functions import flat, matrix, resolution, row, scramble, vector
 
 
 def array_at(builder: Any, context: Any, kind: Any, words: Sequence[Any]) -> Any:
@@ -53,6 +53,21 @@ def _type_resolution(context: Any) -> Any:
 def _lower_resolution(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
     kind = sig.return_type
     return context.get_constant(kind, float(np.finfo(kind.name).eps))
+
+
+@type_callable(scramble)
+def _type_scramble(context: Any) -> Any:
+    return lambda x: types.int64(types.int64)
+
+
+@lower_builtin(scramble, types.int64)
+def _lower_scramble(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+    low, half, factor = (ir.Constant(ir.IntType(64), n) for n in (0xFFFFFFFF, 16, 0x45D9F3B))
+    x = builder.and_(arguments[0], low)
+    for _ in range(2):
+        x = builder.xor(builder.lshr(x, half), x)
+        x = builder.and_(builder.mul(x, factor), low)
+    return builder.xor(builder.lshr(x, half), x)
 
 
 @type_callable(flat)

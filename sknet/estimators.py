@@ -11,11 +11,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
-from sklearn.metrics import get_scorer_names, r2_score
+from sklearn.metrics import check_scoring, get_scorer_names, r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
@@ -29,10 +30,20 @@ from sknet.activations import Activation
 from sknet.initialization import Initializer, draw_layer
 from sknet.losses import Loss
 from sknet.optimizers import Optimizer
-from sknet.schedules import Schedule
+from sknet.schedules import Schedule, schedule_for
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn before 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands for what is not there."""
+
 
 if TYPE_CHECKING:
     from sknet._network import Network
+    from sknet._training import Data, Recipe
+    from sknet.monitoring import History, Monitor, Tasks, Validation
 
 
 class Names(StrOptions):
@@ -40,13 +51,17 @@ class Names(StrOptions):
 
     def __init__(self, names: Callable[[], Iterable[str]]) -> None:
         self.names = names
-        self.type, self.deprecated = str, set()
+        self.type = str
+        self.deprecated: set[str] = set()
 
     @property
     def options(self) -> set[str]:
         """The strings that are allowed at present."""
         return set(self.names())
 
+
+# Attributes that scikit-learn's callbacks keep on an estimator while it is fitted.
+_OF_CALLBACKS = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
 # Networks of fitted estimators, beside them rather than on them: they hold addresses of
 # compiled code, which no pickle and no copy may carry away.
@@ -65,7 +80,7 @@ def _is_stochastic(model: BaseMLP) -> Literal[True]:
     return True
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(CallbackSupportMixin, BaseEstimator):
     """What classifier and regressor share: everything but the targets."""
 
     _parameter_constraints: ClassVar[dict] = {
@@ -81,7 +96,7 @@ class BaseMLP(BaseEstimator):
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
+        "verbose": ["verbose", StrOptions({"progress"})],
         "warm_start": ["boolean"],
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
@@ -116,6 +131,14 @@ class BaseMLP(BaseEstimator):
         """Return the targets that the loss takes, of shape (n_samples, n_targets)."""
         raise NotImplementedError
 
+    def _targets_of(self, y: np.ndarray) -> np.ndarray:
+        """Return them for labels or numbers of the kind that is known by now."""
+        raise NotImplementedError
+
+    def _weigh_classes(self, weights: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return weights of samples times those of their classes."""
+        return weights
+
     def _count_outputs(self, targets: np.ndarray) -> int:
         """Return the number of units of the last layer."""
         raise NotImplementedError
@@ -135,7 +158,16 @@ class BaseMLP(BaseEstimator):
     # Training.
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
         """Fit the model to data.
 
         Parameters
@@ -147,6 +179,13 @@ class BaseMLP(BaseEstimator):
             Targets: class labels, or numbers for regression.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sample, >= 0 and not all 0. None: all 1.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Validation data, scored after each epoch; with ``early_stopping``
+            used instead of a part of X.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their targets.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights. None: all 1.
 
         Returns
         -------
@@ -159,18 +198,28 @@ class BaseMLP(BaseEstimator):
             If a parameter or an input is outside its domain, or if training
             diverged to non-finite weights.
         """
-        return self._fit(X, y, sample_weight, incremental=False)
+        validation = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation, incremental=False)
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, *, incremental: bool, classes: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+        *,
+        incremental: bool,
+        classes: Any = None,
     ) -> Self:
         before = vars(self).copy()
         try:
-            self._train(X, y, sample_weight, incremental, classes)
+            self._train(X, y, sample_weight, validation, incremental, classes)
         except BaseException:
-            # A call that fails leaves the model that an earlier one has fitted.
+            # A call that fails leaves the model that an earlier one has fitted. Callbacks
+            # have still to be told that it ended.
+            of_callbacks = {k: v for k, v in vars(self).items() if k in _OF_CALLBACKS}
             self.__dict__.clear()
-            self.__dict__.update(before)
+            self.__dict__.update(before | of_callbacks)
             raise
         if not all(np.isfinite(w).all() for w in (*self.coefs_, *self.intercepts_)):
             raise ValueError(
@@ -181,7 +230,19 @@ class BaseMLP(BaseEstimator):
             )
         return self
 
-    def _train(self, X: Any, y: Any, sample_weight: Any, incremental: bool, classes: Any) -> None:
+    def _train(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+        incremental: bool,
+        classes: Any,
+    ) -> None:
+        from sknet._network import as_kernel_input
+        from sknet._training import Data
+        from sknet.monitoring import Tasks
+
         if incremental and self.early_stopping:
             raise ValueError(
                 "partial_fit does not support early_stopping=True: one pass over the data has no "
@@ -189,24 +250,13 @@ class BaseMLP(BaseEstimator):
             )
         hidden = self._hidden_units()
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=(np.float64, np.float32) if first else self._network().params.dtype,
-            order="C",
-            multi_output=True,
-            y_numeric=isinstance(self, RegressorMixin),
-            reset=first,
+        X, y = self._validate(
+            X, y, (np.float64, np.float32) if first else self._network().params.dtype, first
         )
-        if sp.issparse(y):
-            y = y.toarray()
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
         weights = _validate_weights(sample_weight, X)
         random_state = check_random_state(self.random_state)
         targets = self._encode(y, incremental, classes).astype(X.dtype, copy=False, order="C")
+        weights = self._weigh_classes(weights, y)
         n_outputs = self._count_outputs(targets)
         if first:
             self.n_outputs_ = n_outputs
@@ -216,13 +266,29 @@ class BaseMLP(BaseEstimator):
                 f"y has {n_outputs} outputs, but the network fitted before has "
                 f"{self.n_outputs_}. Give the same outputs, or fit anew with warm_start=False."
             )
+        self._check_recipe(X)
+        rows = np.arange(X.shape[0])
+        held_out = self._validation(*validation)
+        is_validated = held_out is not None or self.early_stopping
+        watched = self.best_validation_score_ if is_validated else self.best_loss_
+        if watched is None:  # trained before, but not in this way
+            self._start_watching(is_validated)
+        if held_out is None and self.early_stopping:
+            rows, chosen = self._hold_out(rows, targets, random_state)
+            held_out = self._validate_on(X[chosen], y[chosen], targets[chosen], weights[chosen])
+            if not held_out.weights.any():
+                raise ValueError(
+                    "sample_weight is zero for all samples of the validation set, which leaves "
+                    "nothing to score. Increase 'validation_fraction', or leave out samples of "
+                    "weight 0."
+                )
+        tasks = None if incremental else Tasks(self, X, y, sample_weight)
+        data = Data(as_kernel_input(X), targets, weights)
         if self.solver == "lbfgs":
-            self._train_lbfgs(X, targets, weights)
+            assert tasks is not None  # partial_fit has refused
+            self._train_lbfgs(data, rows, held_out, random_state, first, tasks)
         else:
-            is_weighted = sample_weight is not None
-            self._train_stochastic(
-                X, targets, weights, is_weighted, random_state, first, incremental
-            )
+            self._train_stochastic(data, rows, held_out, random_state, first, tasks)
 
     def _hidden_units(self) -> list[int]:
         sizes = self.hidden_layer_sizes
@@ -265,15 +331,17 @@ class BaseMLP(BaseEstimator):
         layout = Layout(units)
         params = layout.join(*zip(*layers, strict=True)).astype(dtype, copy=False)
         self.coefs_, self.intercepts_ = layout.split(params)
-        if self.solver in Optimizer.table:
-            self._initialize_records()
-
-    def _initialize_records(self) -> None:
         self.loss_curve_: list[float] = []
+        self.learning_rate_curve_: list[float] = []
+        self._start_watching(False)
+
+    def _start_watching(self, is_validated: bool) -> None:
+        """Begin records anew; those of a validation only if there is to be one."""
         self._no_improvement_count = 0
         self.best_loss_ = None if self.early_stopping else np.inf
-        self.validation_scores_: list[float] | None = [] if self.early_stopping else None
-        self.best_validation_score_ = -np.inf if self.early_stopping else None
+        self.validation_scores_: list[float] | None = [] if is_validated else None
+        self.validation_loss_curve_: list[float] | None = [] if is_validated else None
+        self.best_validation_score_ = -np.inf if is_validated else None
 
     def _network(self, loss: type[Loss] | None = None) -> Network:
         """Return the network of the fitted weights, whoever set them."""
@@ -295,78 +363,208 @@ class BaseMLP(BaseEstimator):
         """Show the network's weights as fitted attributes."""
         self.coefs_, self.intercepts_ = list(network.coefs), list(network.intercepts)
 
-    def _train_lbfgs(self, X: Any, targets: np.ndarray, weights: np.ndarray) -> None:
+    def _train_lbfgs(
+        self,
+        data: Data,
+        rows: np.ndarray,
+        validation: Validation | None,
+        random_state: np.random.RandomState,
+        first: bool,
+        tasks: Tasks,
+    ) -> None:
         from sknet import _lbfgs
-        from sknet._network import Network, as_kernel_input
-        from sknet._training import Data
+        from sknet._network import Network
+        from sknet._training import as_doubles
 
         # In float64 throughout: a line search compares losses too close for float32.
         fitted = self._network()
         params = fitted.params.astype(np.float64)
         network = Network(fitted.layout, params, fitted.activations, fitted.loss, fitted.settings)
-        X, targets, weights = (v.astype(np.float64, copy=False) for v in (X, targets, weights))
-        _lbfgs.run(self, network, Data(as_kernel_input(X), targets, weights))
+        self._take_weights(network)  # for scorers and callbacks
+        monitor = self._monitor(network, first) if self.early_stopping else None
+        validation = None if validation is None else as_doubles(validation)
+        recipe = self._recipe(random_state)
+        _lbfgs.run(self, network, recipe, monitor, validation, as_doubles(data), rows, tasks)
         fitted.params[:] = network.params
         self._take_weights(fitted)
 
     def _train_stochastic(
         self,
-        X: Any,
-        targets: np.ndarray,
-        weights: np.ndarray,
-        is_weighted: bool,
+        data: Data,
+        rows: np.ndarray,
+        validation: Validation | None,
         random_state: np.random.RandomState,
         first: bool,
-        incremental: bool,
+        tasks: Tasks | None,
     ) -> None:
         from sknet import _fit
-        from sknet._network import as_kernel_input
-        from sknet._training import Data
-        from sknet.monitoring import LossMonitor, ScoreMonitor
+        from sknet._averaging import Averaging
 
         network = self._network()
+        self._take_weights(network)
         hyperparameters = self.get_params(deep=False)
         # Moments of a network of other sizes (drawn for L-BFGS, or set by hand) are of no use.
-        kept = getattr(self, "_optimizer", None) if incremental else None
+        kept = getattr(self, "_optimizer", None) if tasks is None else None
         if kept is None or kept.slots.size != kept.n_slots * network.params.size:
             optimizer = Optimizer.table[self.solver]
             self._optimizer = optimizer.start(hyperparameters, network.params)
+            self._averaging = Averaging(self.ema_decay, network.params)
         self._optimizer.slots = self._optimizer.slots.astype(network.params.dtype, copy=False)
-        # As in scikit-learn, of the optimisers only gradient descent has a schedule.
-        schedule = Schedule.table[self.learning_rate if self.solver == "sgd" else "constant"]
-        watched = "best_validation_score_" if self.early_stopping else "best_loss_"
-        if getattr(self, watched, None) is None:  # trained before, but not in this way
-            self._initialize_records()
-
-        rows = np.arange(X.shape[0])
-        monitor: LossMonitor | ScoreMonitor = LossMonitor(self)
-        if self.early_stopping:
-            rows, held_out = self._hold_out(rows, targets, random_state)
-            X_val, y_val = as_kernel_input(X[held_out]), targets[held_out]
-            w_val = weights[held_out] if is_weighted else None
-            monitor = ScoreMonitor(
-                self,
-                lambda network: self._validation_score(network.scores(X_val), y_val, w_val),
-                network.params.copy() if first else None,
-            )
-            if w_val is not None and not w_val.any():
-                raise ValueError(
-                    "sample_weight is zero for all samples of the validation set, which leaves "
-                    "nothing to score. Increase 'validation_fraction', or leave out samples of "
-                    "weight 0."
-                )
         _fit.run(
             self,
             network,
             self._optimizer,
-            schedule.start(hyperparameters),
-            monitor,
-            Data(as_kernel_input(X), targets, weights),
+            self._schedule(),
+            self._recipe(random_state),
+            self._averaging,
+            self._monitor(network, first),
+            validation,
+            data,
             rows,
             random_state,
-            incremental=incremental,
+            tasks,
         )
         self._take_weights(network)
+
+    def _schedule(self) -> Schedule:
+        """Return the schedule. As in scikit-learn, 'adam' ignores the two that 'sgd' has."""
+        name = self.learning_rate
+        if self.solver == "adam" and name in ("invscaling", "adaptive"):
+            name = "constant"
+        return schedule_for(name, vars(self))
+
+    def _recipe(self, random_state: np.random.RandomState) -> Recipe:
+        """Return what training does besides following the gradient."""
+        from sknet._training import Recipe
+
+        dropout = self._dropout(len(self.coefs_) - 1)
+        draws = any(dropout) or self.input_noise > 0
+        decouples = self.solver in Optimizer.table and Optimizer.table[self.solver].decouples
+        return Recipe(
+            l2=float(self.alpha * (1 - self.l1_ratio)),
+            l1=float(self.alpha * self.l1_ratio),
+            decay=float(self.weight_decay) if decouples else 0.0,
+            clip=self.gradient_clip_norm,
+            dropout=dropout,
+            noise=float(self.input_noise),
+            ema_decay=self.ema_decay,
+            seed=int(random_state.randint(2**31 - 1)) if draws else 0,
+        )
+
+    def _dropout(self, n_hidden: int) -> list[float]:
+        """Return the probability of each hidden layer."""
+        if isinstance(self.dropout, Real):
+            return [float(self.dropout)] * n_hidden
+        rates: list[Any] = list(self.dropout)
+        if len(rates) != n_hidden or not all(
+            isinstance(p, Real) and 0 <= float(p) < 1 for p in rates
+        ):
+            raise ValueError(
+                f"dropout={self.dropout!r} must be a number in [0, 1), or one for each of the "
+                f"{n_hidden} hidden layers."
+            )
+        return [float(p) for p in rates]
+
+    def _check_recipe(self, X: Any) -> None:
+        """Raise ValueError where parameters do not go together."""
+        self._dropout(len(self.coefs_) - 1)
+        if sp.issparse(X) and self.input_noise > 0:
+            raise ValueError(
+                f"input_noise={self.input_noise} would make sparse X dense. Set input_noise=0, or "
+                "give X as an array."
+            )
+        if self.solver == "lbfgs":
+            given = {
+                "l1_ratio": self.l1_ratio > 0,
+                "dropout": any(self._dropout(len(self.coefs_) - 1)),
+                "input_noise": self.input_noise > 0,
+                "gradient_clip_norm": self.gradient_clip_norm is not None,
+                "ema_decay": self.ema_decay is not None,
+            }
+            for name in (name for name, is_given in given.items() if is_given):
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is not for solver='lbfgs', whose line search "
+                    f"needs one smooth objective. Choose one of {sorted(Optimizer.table)}."
+                )
+
+    def _monitor(self, network: Network, first: bool) -> Monitor:
+        from sknet.monitoring import LossMonitor, ScoreMonitor
+
+        restore = self.early_stopping if self.restore_best is None else self.restore_best
+        by_score = self.early_stopping or (restore and self.validation_scores_ is not None)
+        if not by_score:
+            return LossMonitor(self, restore)
+        return ScoreMonitor(self, restore, network.params.copy() if first else None)
+
+    def _validation(self, X: Any, y: Any, sample_weight: Any) -> Validation | None:
+        """Return the user's own validation data."""
+        if X is None:
+            for name, value in (("y_val", y), ("sample_weight_val", sample_weight)):
+                if value is not None:
+                    raise ValueError(f"{name} was given without X_val. Give both, or neither.")
+            return None
+        if y is None:
+            raise ValueError("X_val was given without y_val. Give both, or neither.")
+        X, y = self._validate(X, y, self.coefs_[0].dtype, False)
+        weights = self._weigh_classes(_validate_weights(sample_weight, X), y)
+        targets = self._targets_of(y).astype(X.dtype, copy=False, order="C")
+        return self._validate_on(X, y, targets, weights)
+
+    def _validate_on(
+        self, X: Any, y: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> Validation:
+        """Return validation data with the score that ``scoring`` asks for."""
+        from sknet._network import as_kernel_input
+        from sknet.monitoring import Validation
+
+        def own(network: Network, scores: np.ndarray) -> float:
+            return self._validation_score(scores, targets, weights)
+
+        def theirs(network: Network, scores: np.ndarray) -> float:
+            return float(scorer(self, X, y))
+
+        score: Callable[[Network, np.ndarray], float] | None = own
+        if self.scoring == "loss":
+            score = None
+        elif self.scoring is not None:
+            scorer, score = check_scoring(self, scoring=self.scoring), theirs
+        return Validation(as_kernel_input(X), targets, weights, score)
+
+    def _validate(self, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[Any, np.ndarray]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=dtype,
+            order="C",
+            multi_output=True,
+            y_numeric=isinstance(self, RegressorMixin),
+            reset=reset,
+        )
+        if sp.issparse(y):
+            y = y.toarray()
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
+
+    @property
+    def history_(self) -> History:
+        """What each epoch came to: a dict of columns, and ``as_frame()`` for pandas."""
+        from sknet.monitoring import History
+
+        check_is_fitted(self, "coefs_")
+        n = len(self.loss_curve_)
+        columns: dict[str, list[Any] | None] = {
+            "epoch": list(range(1, n + 1)),
+            "loss": self.loss_curve_,
+            "learning_rate": self.learning_rate_curve_,
+            "validation_loss": self.validation_loss_curve_,
+            "validation_score": self.validation_scores_,
+        }
+        return History(
+            {name: list(c) for name, c in columns.items() if c is not None and len(c) == n}
+        )
 
     def _hold_out(
         self, rows: np.ndarray, targets: np.ndarray, random_state: np.random.RandomState
@@ -709,9 +907,23 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                     "kind, or call fit with warm_start=False."
                 )
             self._check_known_classes(unique_labels(y))
+        return self._targets_of(y)
+
+    def _targets_of(self, y: np.ndarray) -> np.ndarray:
         if self._label_binarizer.y_type_.startswith("multilabel"):
             return self._label_binarizer.transform(y)
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"y_val has classes that y has not: {unknown}. The classes are {self.classes_}."
+            )
         return np.searchsorted(self.classes_, y).reshape(-1, 1)
+
+    def _weigh_classes(self, weights: np.ndarray, y: np.ndarray) -> np.ndarray:
+        if self.class_weight is None:
+            return weights
+        by_class = compute_sample_weight(self.class_weight, y)
+        return weights * by_class.astype(weights.dtype)
 
     def _check_known_classes(self, classes: np.ndarray) -> None:
         if self.warm_start and set(classes) != set(self.classes_):
@@ -751,7 +963,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(_is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        classes: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
         """Pass once over the given data, one step for each batch.
 
         Parameters
@@ -764,6 +986,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Weight of each sample, >= 0 and not all 0. None: all 1.
         classes : array-like of shape (n_classes,), default=None
             All classes that any call will see; needed in the first call.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Validation data, as for `fit`: scored after the pass.
 
         Returns
         -------
@@ -776,7 +1000,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             If the first call names no classes, `y` has others, or
             ``early_stopping`` is set; and as `fit`.
         """
-        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+        validation = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation, incremental=True, classes=classes)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return raw scores: the log-odds of each class, before softmax or logistic.
@@ -1076,6 +1301,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError(
                 f"y must hold numbers, got {y.dtype}. For class labels use MLPClassifier."
             )
+        return self._targets_of(y)
+
+    def _targets_of(self, y: np.ndarray) -> np.ndarray:
         self._loss_part().check_targets(y)
         return y.reshape(len(y), -1)
 
@@ -1094,7 +1322,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @available_if(_is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
         """Pass once over the given data, one step for each batch.
 
         Parameters
@@ -1105,6 +1342,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             Numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sample, >= 0 and not all 0. None: all 1.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Validation data, as for `fit`: scored after the pass.
 
         Returns
         -------
@@ -1116,7 +1355,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ValueError
             If ``early_stopping`` is set; and as `fit`.
         """
-        return self._fit(X, y, sample_weight, incremental=True)
+        validation = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation, incremental=True)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return predicted numbers.

@@ -1,4 +1,4 @@
-"""Watching training: whether it still improves, and which weights were the best so far.
+"""Watching training: what each epoch came to, whether it still improves, which weights were best.
 
 The fitted attributes themselves hold the state (``best_loss_``,
 ``best_validation_score_``, ``validation_scores_``), so that a warm start and
@@ -8,77 +8,250 @@ The fitted attributes themselves hold the state (``best_loss_``,
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknet._network import Network
+from sknet._network import CSR, Network
 
 
-class LossMonitor:
-    """Counts the epochs in a row whose training loss was not `tol` below the best.
+class History(dict[str, list[float]]):
+    """What each epoch came to: columns by name, one entry for each epoch.
 
-    Parameters
-    ----------
-    model : object
-        Holds ``loss_curve_``, ``best_loss_``, ``_no_improvement_count``.
+    Columns are "epoch", "loss", "learning_rate" and, with validation data,
+    "validation_loss" and "validation_score"; those that were not recorded for
+    every epoch are left out.
     """
 
-    quantity = "Training loss"
+    def as_frame(self) -> Any:
+        """Return the table as a :class:`pandas.DataFrame` with the epochs as index.
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+        Returns
+        -------
+        pandas.DataFrame
 
-    def epoch_ends(self, network: Network) -> None:
-        """Take note of the last loss."""
-        model = self.model
-        loss = model.loss_curve_[-1]
-        stalled = loss > model.best_loss_ - model.tol
-        model._no_improvement_count = model._no_improvement_count + 1 if stalled else 0
-        if loss < model.best_loss_:
-            model.best_loss_ = loss
+        Raises
+        ------
+        ImportError
+            If pandas is missing.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "History.as_frame needs pandas: pip install pandas. The history itself is a dict "
+                "of lists."
+            ) from error
+        return pd.DataFrame(dict(self)).set_index("epoch")
 
-    def training_ends(self, network: Network) -> None:
-        """Leave the last weights in place."""
+
+class Validation(NamedTuple):
+    """Data that training does not learn from, as kernels take it, and how to score on them.
+
+    `score` returns the score of a network, the higher the better; it may be NaN.
+    `None` scores by the loss.
+    """
+
+    X: np.ndarray | CSR
+    targets: np.ndarray
+    weights: np.ndarray
+    score: Callable[[Network, np.ndarray], float] | None
+
+    def record(self, model: Any, network: Network) -> None:
+        """Append loss and score of an epoch to the model's curves."""
+        scores = network.scores(self.X)
+        loss = network.mean_loss(scores, self.targets, self.weights)
+        model.validation_loss_curve_.append(loss)
+        score = -loss if self.score is None else self.score(network, scores)
+        model.validation_scores_.append(score)
 
 
-class ScoreMonitor:
-    """Counts the epochs in a row whose validation score was not `tol` above the best.
+class Monitor:
+    """Counts epochs in a row without progress, and keeps the weights of the best one.
 
     Parameters
     ----------
     model : object
-        Holds ``validation_scores_``, ``best_validation_score_``,
-        ``_no_improvement_count``.
-    score : callable of Network
-        Returns the validation score, the higher the better; may be NaN.
+        Holds ``_no_improvement_count`` and the attributes that subclasses name.
+    restore_best : bool
+        Whether to go back to the best epoch's weights when training ends.
     best_params : ndarray of shape (n_parameters,) or None
-        What to restore if no epoch improves on the best score; None: nothing.
+        What to go back to if no epoch is better than those before.
     """
 
-    quantity = "Validation score"
+    quantity: str
 
     def __init__(
-        self, model: Any, score: Callable[[Network], float], best_params: np.ndarray | None
+        self, model: Any, restore_best: bool, best_params: np.ndarray | None = None
     ) -> None:
-        self.model = model
-        self.score = score
-        self.best_params = best_params
+        self.model, self.restore_best = model, restore_best
+        self.best_params = best_params if restore_best else None
+
+    def is_stalled(self) -> bool:
+        """Return whether the last epoch was no progress of at least ``tol``."""
+        raise NotImplementedError
+
+    def is_best(self) -> bool:
+        """Return whether the last epoch was the best, and take note if so."""
+        raise NotImplementedError
 
     def epoch_ends(self, network: Network) -> None:
-        """Score, take note, and copy the weights if they are the best yet."""
+        """Take note of the last epoch."""
         model = self.model
-        score = self.score(network)
-        model.validation_scores_.append(score)
-        if model.verbose:
-            print(f"Validation score: {score:f}")
-        stalled = score < model.best_validation_score_ + model.tol
-        model._no_improvement_count = model._no_improvement_count + 1 if stalled else 0
-        if score > model.best_validation_score_:
-            model.best_validation_score_ = score
+        model._no_improvement_count = model._no_improvement_count + 1 if self.is_stalled() else 0
+        if self.is_best() and self.restore_best:
             self.best_params = network.params.copy()
 
     def training_ends(self, network: Network) -> None:
-        """Put the best weights back."""
+        """Put the best weights back, if wanted."""
         if self.best_params is not None:
             network.params[:] = self.best_params
+
+
+class LossMonitor(Monitor):
+    """Watches the training loss: ``loss_curve_`` and ``best_loss_``."""
+
+    quantity = "Training loss"
+
+    def is_stalled(self) -> bool:
+        """Return whether the loss is not ``tol`` below the best."""
+        return bool(self.model.loss_curve_[-1] > self.model.best_loss_ - self.model.tol)
+
+    def is_best(self) -> bool:
+        """Return whether it is below the best."""
+        better = self.model.loss_curve_[-1] < self.model.best_loss_
+        if better:
+            self.model.best_loss_ = self.model.loss_curve_[-1]
+        return bool(better)
+
+
+class ScoreMonitor(Monitor):
+    """Watches the validation score: ``validation_scores_`` and ``best_validation_score_``."""
+
+    quantity = "Validation score"
+
+    def is_stalled(self) -> bool:
+        """Return whether the score is not ``tol`` above the best."""
+        model = self.model
+        return bool(model.validation_scores_[-1] < model.best_validation_score_ + model.tol)
+
+    def is_best(self) -> bool:
+        """Return whether it is above the best."""
+        score = self.model.validation_scores_[-1]
+        better = score > self.model.best_validation_score_
+        if better:
+            self.model.best_validation_score_ = score
+        return bool(better)
+
+
+class Report:
+    """Tells of each epoch: nothing, lines of text as scikit-learn's, or a bar of rich."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.prints = bool(model.verbose) and model.verbose != "progress"
+        self._bar: Any = None
+        if model.verbose == "progress":
+            self._bar = _progress_bar()
+            self._task = self._bar.add_task("", total=model.max_iter)
+            self._bar.start()
+
+    def epoch(self, scores: bool) -> None:
+        """Tell of the last epoch; `scores` says whether it was validated."""
+        model = self.model
+        if self.prints:
+            print(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
+            if scores:
+                print(f"Validation score: {model.validation_scores_[-1]:f}")
+        if self._bar is not None:
+            text = f"loss {model.loss_:.4g}"
+            if scores:
+                text += f", validation score {model.validation_scores_[-1]:.4g}"
+            self._bar.update(self._task, advance=1, description=text)
+
+    def plateau(self, quantity: str, what_follows: str) -> None:
+        """Tell that there was no progress for a while."""
+        if self.prints:
+            model = self.model
+            print(
+                f"{quantity} did not improve more than tol={model.tol:f} for "
+                f"{model.n_iter_no_change} consecutive epochs. {what_follows}"
+            )
+
+    def ends(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _progress_bar() -> Any:
+    try:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+    except ImportError as error:
+        raise ImportError(
+            "verbose='progress' needs rich: pip install 'sknet-mlp[progress]'. verbose=True "
+            "prints plain text."
+        ) from error
+    return Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+
+
+class Tasks:
+    """Calls scikit-learn's callbacks at the beginning and the end of training and of each epoch.
+
+    Does nothing where scikit-learn, before 1.9, has none.
+
+    Parameters
+    ----------
+    model : object
+        What is fitted.
+    X, y, sample_weight : array-like
+        What it learns from, for callbacks that ask for it.
+    """
+
+    def __init__(self, model: Any, X: Any, y: Any, sample_weight: Any) -> None:
+        self.model = model
+        self.data = {"estimator": model, "X": X, "y": y}
+        self.metadata = {"sample_weight": sample_weight}
+        self._context: Any = None
+        if hasattr(model, "_init_callback_context"):
+            context = model._init_callback_context(max_subtasks=model.max_iter)
+            self._context = context.call_on_fit_task_begin(**self.data, metadata=self.metadata)
+        self._epoch: Any = None
+
+    def epoch_begins(self) -> None:
+        """Call the callbacks before an epoch."""
+        if self._context is not None:
+            self._epoch = self._context.subcontext(task_name="epoch")
+            self._epoch.call_on_fit_task_begin(**self.data, metadata=self.metadata)
+
+    def epoch_ends(self) -> bool:
+        """Call them after it, and return whether one of them wants to stop."""
+        return self._epoch is not None and self._end(self._epoch)
+
+    def training_ends(self) -> None:
+        """Call them after the last epoch."""
+        if self._context is not None:
+            self._end(self._context)
+
+    def _end(self, context: Any) -> bool:
+        return context.call_on_fit_task_end(
+            **self.data, metadata=self.metadata, reconstruction_attributes=self._fitted_attributes
+        )
+
+    def _fitted_attributes(self) -> dict[str, Any]:
+        """Return what a copy of the model needs to predict as of now, whatever is learnt later."""
+        return {
+            name: [w.copy() for w in getattr(self.model, name)]
+            for name in ("coefs_", "intercepts_")
+        }

@@ -54,6 +54,11 @@ class Schedule(Part):
         return None, "Stopping."
 
 
+def schedule_for(learning_rate: Any, hyperparameters: Mapping[str, Any]) -> Schedule:
+    """Return the schedule that a user asked for."""
+    return Schedule.table[learning_rate].start(hyperparameters)
+
+
 @dataclass
 class Constant(Schedule, name="constant"):
     """The rate stays as it is."""

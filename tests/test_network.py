@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet._network import CHUNK, Layout, Network, as_kernel_input
-from sknet._training import PIECE, Data, Training, epoch
+from sknet._team import Team
+from sknet._training import PIECE, Data, Recipe, Training
 from sknet.activations import Activation
 from sknet.losses import Loss
 
@@ -42,9 +43,8 @@ def loss_and_grad(network, X, targets, weights, sparse=False):
     """Return the kernels' objective and gradient over all rows."""
     X = as_kernel_input(sp.csr_array(X) if sparse else X)
     n = len(targets)
-    training = Training(network, Data(X, targets, weights), n, n, ALPHA)
-    arguments = training.arguments(np.arange(n), np.empty((1, 0)))
-    total = epoch(*arguments, *training.seats(1)[0])
+    training = Training(network, Data(X, targets, weights), n, n, Recipe(l2=ALPHA))
+    total = training.run(Team(None, 0), np.arange(n), np.zeros(1))
     return total / n, training.grad
 
 

@@ -23,11 +23,11 @@ def all_threads(monkeypatch):
     """Let every run use all threads asked for, even more than cores, and count them."""
     used = []
 
-    def choose(team):
+    def rounds(team, n_steps):
         used.append(team.n_threads)
-        return team.n_threads
+        yield team.n_threads, slice(0, n_steps)
 
-    monkeypatch.setattr(Team, "choose", choose)
+    monkeypatch.setattr(Team, "rounds", rounds)
     monkeypatch.setattr(_team, "cpu_count", lambda: 8)
     monkeypatch.setattr(_team, "LEAST_WORK", 0)
     monkeypatch.setattr(_team, "LEAST_SHARED_OUT", 0)
@@ -138,23 +138,33 @@ def test_never_more_threads_than_cores(monkeypatch):
     assert Team(64, work=1e9).n_threads == 2
 
 
-def test_the_faster_way_is_taken_and_the_other_tried_again(monkeypatch):
-    """The first run compiles and does not count; then each way is tried, then the faster kept."""
+@pytest.mark.parametrize("n_steps", [1, 7, 49, 50, 469, 5000])
+@pytest.mark.parametrize("faster", [1, 2])
+def test_the_faster_way_is_taken_and_the_other_tried_again(n_steps, faster, monkeypatch):
+    """Every step runs once and in order, and but few of them on the slower number of threads."""
     clock = [0.0]
     monkeypatch.setattr(_team, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(_team, "cpu_count", lambda: 2)
     chosen = []
 
-    def kernel(thread, n_threads):
+    def kernel(begin, end, thread, n_threads):
         if thread == 0:
-            chosen.append(n_threads)
-            clock[0] += {1: 2.0, 2: 3.0}[n_threads]
+            chosen.extend([n_threads] * (end - begin))
+            clock[0] += (end - begin) * (2.0 if n_threads == faster else 3.0)
 
-    def seats(n_threads):
-        return [(thread, n_threads) for thread in range(n_threads)]
-
+    n_epochs = 2 * _team.TRY_AGAIN
     with Team(2, work=1e9) as team:
-        for _ in range(2 * _team.TRY_AGAIN):
-            team.run(kernel, seats)
-    assert chosen[:5] == [1, 1, 2, 1, 1]
-    assert [i for i, n in enumerate(chosen) if n == 2] == [2, _team.TRY_AGAIN]
+        for _ in range(n_epochs):
+            at = 0
+            for n, part in team.rounds(n_steps):
+                assert part.start == at
+                assert part.stop > part.start
+                at = part.stop
+                seats = [(thread, n) for thread in range(n)]
+                team.run(kernel, seats, part.stop - part.start, part.start, part.stop)
+            assert at == n_steps
+    slower = 3 - faster
+    # Twice each at first, then one part in TRY_AGAIN; long epochs' parts are rounded down.
+    assert 0 < chosen.count(slower) <= len(chosen) / _team.TRY_AGAIN + 2 * n_steps
+    assert set(chosen[: 4 * n_steps]) == {1, 2}
+    assert chosen[-1] == faster or n_steps == 1
