@@ -53,6 +53,7 @@ class Names(StrOptions):
         self.names = names
         self.type = str
         self.deprecated: set[str] = set()
+        self.hidden = False
 
     @property
     def options(self) -> set[str]:

@@ -11,7 +11,7 @@ import sklearn.neural_network
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import DataConversionWarning
 
-from sknet import MLPClassifier, MLPRegressor, _fit
+from sknet import MLPClassifier, MLPRegressor, _training
 from sknet.monitoring import LossMonitor, ScoreMonitor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -464,11 +464,11 @@ def interrupting(function, at):
     return wrapper
 
 
-@pytest.mark.parametrize("kernel", ["dense_epoch", "csr_epoch"])
-def test_interruption_in_an_epoch_keeps_the_epochs_before(kernel, small, monkeypatch):
-    X, y = (sp.csr_array(small[0]) if kernel == "csr_epoch" else small[0]), small[1]
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
+def test_interruption_in_an_epoch_keeps_the_epochs_before(sparse, small, monkeypatch):
+    X, y = (sp.csr_array(small[0]) if sparse else small[0]), small[1]
     two_epochs = classifier(max_iter=2).fit(X, y)
-    monkeypatch.setattr(_fit, kernel, interrupting(getattr(_fit, kernel), at=3))
+    monkeypatch.setattr(_training, "epoch", interrupting(_training.epoch, at=3))
     with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
         model = classifier(max_iter=50).fit(X, y)
     assert model.n_iter_ == 2
@@ -501,7 +501,7 @@ def test_interruption_with_early_stopping_restores_the_best_epoch(small, monkeyp
 
 
 def test_an_interrupted_model_can_go_on(small, monkeypatch):
-    monkeypatch.setattr(_fit, "dense_epoch", interrupting(_fit.dense_epoch, at=3))
+    monkeypatch.setattr(_training, "epoch", interrupting(_training.epoch, at=3))
     with pytest.warns(UserWarning, match="interrupted"):
         model = classifier(max_iter=50, warm_start=True).fit(*small)
     monkeypatch.undo()

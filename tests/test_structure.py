@@ -31,6 +31,7 @@ ORDER = [
     "_kernels",
     "_network",
     "_training",
+    "_averaging",
     "monitoring",
     "_fit",
     "_lbfgs",
