@@ -84,7 +84,9 @@ def run(
                     random_state.shuffle(permutation)
                     order = order[permutation]
                 fractions = (optimizer.t + np.arange(n_steps)) / (n_steps * model.max_iter)
-                rates = optimizer.learning_rate * schedule.factors(np.minimum(fractions, 1))
+                rates = optimizer.learning_rate * schedule.factors(
+                    np.minimum(fractions, np.nextafter(1, 0))
+                )
                 total = training.run(team, rows[order], rates)
                 optimizer.t += n_steps
                 model.n_iter_ += 1

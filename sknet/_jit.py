@@ -108,8 +108,13 @@ _role(
     params=OUT_1D, grad=IN_1D, scaled=OUT_1D, slots=OUT_1D, constants=IN_1D, state=IN_DOUBLES,
     penalties=OUT_DOUBLES, settings=INTS,
 )  # fmt: skip
-_role("decay", params=OUT_1D, state=IN_DOUBLES, magnitudes=OUT_DOUBLES, settings=INTS)
-_role("shrink", params=OUT_1D, state=IN_DOUBLES, settings=INTS)
+_role("decay", params=OUT_1D, state=IN_DOUBLES, settings=INTS)
+_role(
+    "lasso_gradient",
+    params=IN_1D, grad=OUT_1D, before=OUT_1D, state=IN_DOUBLES, magnitudes=OUT_DOUBLES,
+    settings=INTS,
+)  # fmt: skip
+_role("stay_in_orthant", params=OUT_1D, grad=IN_1D, before=IN_1D, settings=INTS)
 _role("norms", grad=IN_1D, squares=OUT_DOUBLES)
 _role(
     "clipped_step",

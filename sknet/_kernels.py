@@ -90,8 +90,8 @@ def update(params, grad, scaled, slots, constants, state, penalties, settings):
             call_step(settings[STEP], p, out, slots_here, constants)
 
 
-def decay(params, state, magnitudes, settings):
-    """Multiply weights by 1 - rate decay, after their L1 penalty went into `magnitudes`.
+def decay(params, state, settings):
+    """Multiply weights by 1 - rate decay.
 
     References
     ----------
@@ -99,33 +99,50 @@ def decay(params, state, magnitudes, settings):
     algorithm 2.
     """
     keep = params.dtype.type(1 - state[RATE] * state[DECAY])
-    for start in range(0, params.size, STRETCH):
-        n = max(0, min(STRETCH, settings[N_DECAYED] - start))
-        W = vector(params, start, min(n, params.size - start))
-        total = keep - keep
-        for i in range(W.size):
-            total += abs(W[i])
-            W[i] *= keep
-        magnitudes[start // STRETCH] = state[L1] * total
+    W = vector(params, 0, max(0, min(params.size, settings[N_DECAYED])))
+    for i in range(W.size):
+        W[i] *= keep
 
 
-def shrink(params, state, settings):
-    """Take weights by rate times L1 towards 0, and never beyond.
+def lasso_gradient(params, grad, before, state, magnitudes, settings):
+    """Put the L1 penalty into a gradient, and remember the weights `before` the step.
 
-    W = sign(W) max(0, |W| - rate L1 scale).
+    At 0, where |W| has a kink, the gradient is taken L1 towards 0, and never beyond.
+    Overwrites `magnitudes` by the penalty of each stretch.
 
     References
     ----------
-    Duchi, J., Singer, Y. (2009). Efficient online and batch learning using forward
-    backward splitting. JMLR 10, equation 19.
+    Andrew, G., Gao, J. (2007). Scalable training of L1-regularized log-linear models.
+    ICML, equation 4.
     """
-    threshold = params.dtype.type(state[RATE] * state[L1] * state[SCALE])
-    zero = threshold - threshold
+    l1 = params.dtype.type(state[L1])
+    zero = l1 - l1
+    for start in range(0, params.size, STRETCH):
+        n = max(0, min(STRETCH, settings[N_DECAYED] - start, params.size - start))
+        W, g, kept = vector(params, start, n), vector(grad, start, n), vector(before, start, n)
+        total = zero
+        for i in range(W.size):
+            w = W[i]
+            kept[i] = w
+            total += abs(w)
+            size = abs(g[i]) - l1
+            at_zero = zero if size < zero else (size if g[i] > zero else -size)
+            g[i] = g[i] + l1 if w > zero else (g[i] - l1 if w < zero else at_zero)
+        magnitudes[start // STRETCH] = state[L1] * total
+
+
+def stay_in_orthant(params, grad, before, settings):
+    """Set weights to 0 that changed their sign, or left 0 other than against the gradient.
+
+    References
+    ----------
+    Andrew, G., Gao, J. (2007), as above, section 3.2: constraining the step.
+    """
     W = vector(params, 0, max(0, min(params.size, settings[N_DECAYED])))
+    zero = params.dtype.type(0)
     for i in range(W.size):
-        size = abs(W[i]) - threshold
-        size = zero if size < zero else size
-        W[i] = size if W[i] > zero else -size
+        side = before[i] if before[i] != zero else -grad[i]
+        W[i] = zero if W[i] * side <= zero else W[i]
 
 
 def norms(grad, squares):
@@ -197,7 +214,9 @@ def disturb(a, deviation, clock, settings):
         values = row(a, i)
         place = scramble(first + clock[BEGIN] + settings[FIRST] + i)
         for j in range(values.size):
-            x, y, z = scramble(place + j), scramble(place + j + BITS), scramble(place - j - 1)
+            x = scramble(place + j)
+            y = scramble(x + 1)
+            z = scramble(y + 1)
             total = (x & MASK) + (x >> 16) + (y & MASK) + (y >> 16) + (z & MASK) + (z >> 16)
             values[j] += (a.dtype.type(total) - middle) * scale
 

@@ -19,7 +19,7 @@ def run(
     model: Any,
     network: Network,
     recipe: Recipe,
-    monitor: Monitor | None,
+    monitor: Monitor,
     validation: Validation | None,
     data: Data,
     rows: np.ndarray,
@@ -30,13 +30,14 @@ def run(
     Parameters
     ----------
     model : object
-        Gives ``tol``, ``max_iter``, ``max_fun``, ``verbose`` and ``n_jobs``, and
+        Gives ``tol``, ``max_iter``, ``max_fun``, ``verbose``, ``n_jobs`` and so on, and
         receives ``n_iter_``, ``loss_`` and the curves as training goes.
     network : Network
         In float64: the line search compares losses beyond float32's precision.
     recipe : Recipe
-    monitor : Monitor or None
-        Stops training where it sees no more progress; None leaves that to ``tol``.
+    monitor : Monitor
+        Stops training where it sees no more progress, with ``early_stopping``; without
+        that is left to ``tol``.
     validation : Validation or None
         What to record after each iteration.
     data : Data
@@ -71,11 +72,10 @@ def run(
             validation.record(model, network)
         report.epoch(validation is not None)
         is_stopped = tasks.epoch_ends()
-        if monitor is not None:
-            monitor.epoch_ends(network)
-            if model._no_improvement_count > model.n_iter_no_change:
-                report.plateau(monitor.quantity, "Stopping.")
-                is_stopped = True
+        monitor.epoch_ends(network)
+        if model.early_stopping and model._no_improvement_count > model.n_iter_no_change:
+            report.plateau(monitor.quantity, "Stopping.")
+            is_stopped = True
         if is_stopped:
             raise StopIteration
         if model.n_iter_ < model.max_iter:
@@ -97,8 +97,7 @@ def run(
     network.params[:] = result.x
     model.n_iter_ = min(result.nit, model.max_iter)
     model.loss_ = float(result.fun)
-    if monitor is not None:
-        monitor.training_ends(network)
+    monitor.training_ends(network)
     tasks.training_ends()
     if result.status != 0 and not is_stopped:
         more = (

@@ -18,10 +18,9 @@ LEAST_WORK = 1e6
 # Below this many in all, starting threads costs more than they save.
 LEAST_SHARED_OUT = 1e8
 
-# An epoch of at least so many steps tries the slower way for one part in so many of it;
-# shorter ones are tried whole, after so many: cores of a busy or virtual machine change
-# their minds.
-TRY_AGAIN = 50
+# The slower way is tried again for one part in so many of an epoch, or for one epoch in
+# so many if it has but a FEW steps: cores of a busy or virtual machine change their minds.
+TRY_AGAIN, FEW = 50, 16
 
 
 class Team:
@@ -68,8 +67,8 @@ class Team:
         if self.n_threads == 1:
             yield 1, slice(0, n_steps)
             return
-        part = max(1, n_steps // TRY_AGAIN) if n_steps >= TRY_AGAIN else n_steps
-        tries = n_steps >= TRY_AGAIN or self.n_epochs % TRY_AGAIN == 0
+        part = max(1, n_steps // TRY_AGAIN) if n_steps > FEW else n_steps
+        tries = n_steps > FEW or self.n_epochs % TRY_AGAIN == 0
         at = 0
         while at < n_steps:
             by_speed = sorted(self.seconds, key=self.seconds.__getitem__)

@@ -47,8 +47,9 @@ from sknet._kernels import (
     disturb,
     drop,
     gather,
+    lasso_gradient,
     norms,
-    shrink,
+    stay_in_orthant,
     total,
     update,
 )
@@ -164,6 +165,8 @@ class Training:
         self.scaled = self.grad
         if optimizer is not None:
             self.scaled = aligned((size if recipe.clip is not None else 0,), dtype)
+        # Weights before a step, where their sign matters.
+        self.before = aligned((size if recipe.l1 > 0 else 0,), dtype)
         # L2 and L1 penalties, and squares of the gradient, of each stretch.
         n_stretches = -(-size // STRETCH)
         self.penalties, self.squares = np.zeros(2 * n_stretches), np.zeros(n_stretches)
@@ -365,11 +368,14 @@ class _Seat:
         whole = of.scaled.size > 0
         scaled = of.scaled[part] if whole else aligned((STRETCH,), params.dtype)
 
-        if recipe.l1 > 0 or recipe.decay > 0:
-            magnitudes = of.penalties[n_stretches:][stretches]
-            add("decay", decay, params, self.state, magnitudes, settings)
-        arguments = scaled, slots, self.now, self.state, of.penalties[stretches]
-        add("update", update, params, grad, *arguments, without_step if whole else settings)
+        if recipe.l1 > 0:
+            before, magnitudes = of.before[part], of.penalties[n_stretches:][stretches]
+            arguments = params, grad, before, self.state, magnitudes, settings
+            add("lasso_gradient", lasso_gradient, *arguments)
+        if recipe.decay > 0:
+            add("decay", decay, params, self.state, settings)
+        rest = scaled, slots, self.now, self.state, of.penalties[stretches]
+        add("update", update, params, grad, *rest, without_step if whole else settings)
         if recipe.clip is not None and optimizer is not None:
             add("norms", norms, scaled, of.squares[stretches])
             self.meet()
@@ -377,7 +383,7 @@ class _Seat:
             step_arguments = params, scaled, slots, self.now, self.state, settings
             add("clipped_step", clipped_step, *step_arguments)
         if recipe.l1 > 0:
-            add("shrink", shrink, params, self.state, settings)
+            add("stay_in_orthant", stay_in_orthant, params, grad, before, settings)
         if of.mean is not None:
             add("average", average, params, self.state, of.mean[part])
         self.meet()

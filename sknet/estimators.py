@@ -382,7 +382,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         params = fitted.params.astype(np.float64)
         network = Network(fitted.layout, params, fitted.activations, fitted.loss, fitted.settings)
         self._take_weights(network)  # for scorers and callbacks
-        monitor = self._monitor(network, first) if self.early_stopping else None
+        monitor = self._monitor(network, first)
         validation = None if validation is None else as_doubles(validation)
         recipe = self._recipe(random_state)
         _lbfgs.run(self, network, recipe, monitor, validation, as_doubles(data), rows, tasks)
@@ -792,7 +792,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     _parameter_constraints: ClassVar[dict] = {
         **BaseMLP._parameter_constraints,
         "loss": [Names(lambda: Loss.choices("codes", "indicators"))],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "focal_gamma": [Interval(Real, 0, None, closed="left")],
     }

@@ -119,9 +119,14 @@ class LossMonitor(Monitor):
 
     def is_best(self) -> bool:
         """Return whether it is below the best."""
-        better = self.model.loss_curve_[-1] < self.model.best_loss_
+        model = self.model
+        if model.validation_scores_:
+            model.best_validation_score_ = np.fmax(
+                model.best_validation_score_, model.validation_scores_[-1]
+            )
+        better = model.loss_curve_[-1] < model.best_loss_
         if better:
-            self.model.best_loss_ = self.model.loss_curve_[-1]
+            model.best_loss_ = model.loss_curve_[-1]
         return bool(better)
 
 
