@@ -210,7 +210,7 @@ class AdamW(Adam, name="adamw"):
 
 
 class AMSGrad(Adam, name="amsgrad"):
-    """Adam whose steps are scaled by the greatest v so far, so that they cannot grow again.
+    """Adam with the greatest v so far in place of v: the scale of steps never forgets.
 
     u_t = max(u_(t-1), v_t), theta_t = theta_(t-1) - eta_t m_t / (sqrt(u_t) +
     epsilon); m_t, v_t and eta_t are Adam's.
@@ -264,7 +264,7 @@ class NAdam(Adam, name="nadam"):
         """Return b1, 1 - b1, b2, 1 - b2, the weights of m_t and g_t, and epsilon for each step."""
         t = self.t + 1 + np.arange(rates.size)
         mu, next_mu = self._mu(t), self._mu(t + 1)
-        # M_t <= b1**t, and 1 - M is 1 once M is below the resolution of 1.
+        # M_t <= b1**t: beyond some hundred steps it changes 1 - M_t no more.
         matters = self.beta_1**self.t > np.finfo(float).epsneg / 2
         product = np.cumprod(mu) * (self._mu(1 + np.arange(self.t)).prod() if matters else 0)
         eta = rates * np.sqrt(1 - self.beta_2**t)

@@ -271,7 +271,7 @@ class Function(Schedule):
 
     def _factor(self, fraction: float) -> float:
         value: Any = self.function(fraction)
-        if not (isinstance(value, Real) and math.isfinite(value) and value >= 0):
+        if not (isinstance(value, Real) and 0 <= float(value) < math.inf):
             raise ValueError(
                 "learning_rate must return by what learning_rate_init is multiplied, a finite "
                 f"number >= 0, for each fraction of the training from 0 to 1. At {fraction} it "

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.datasets import load_digits
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
+from sknet import MLPClassifier
 from sknet._jit import kernel
 from sknet.optimizers import Optimizer
 
@@ -209,3 +211,19 @@ def test_nan_stays_visible(name):
     grads[3, 7] = np.nan
     end = walk(name, params, grads, rates)
     assert np.flatnonzero(np.isnan(end)).tolist() == [7]
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer. Maximum iterations")
+def test_digits():
+    """Ten epochs bring each far below gradient descent at the same rate: measured, to a sixth."""
+    X, y = load_digits(return_X_y=True)
+    losses = {
+        solver: MLPClassifier(
+            (50,), solver=solver, learning_rate_init=0.01, beta_2=0.99, max_iter=10, random_state=0
+        )
+        .fit(X / 16, y)
+        .loss_
+        for solver in Optimizer.table
+    }
+    bound = losses.pop("sgd") / 4
+    assert all(loss < bound for loss in losses.values()), (bound, losses)
