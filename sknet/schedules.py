@@ -95,7 +95,7 @@ class Warmed(Schedule):
     def factors(self, fractions):
         """Return the warm-up's factors times those of `decay`."""
         w = self.warmup_fraction
-        rise = np.minimum(1, fractions / w) if w > 0 else 1.0
+        rise = np.minimum(fractions, w) / w if w > 0 else 1.0
         return rise * self.decay(np.maximum(0, fractions - w))
 
     def decay(self, since: np.ndarray) -> np.ndarray:

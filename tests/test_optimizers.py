@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from sklearn.datasets import load_digits
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
 from sknet import MLPClassifier
@@ -214,14 +213,13 @@ def test_nan_stays_visible(name):
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer. Maximum iterations")
-def test_digits():
+def test_digits(digits):
     """Ten epochs bring each far below gradient descent at the same rate: measured, to a sixth."""
-    X, y = load_digits(return_X_y=True)
     losses = {
         solver: MLPClassifier(
             (50,), solver=solver, learning_rate_init=0.01, beta_2=0.99, max_iter=10, random_state=0
         )
-        .fit(X / 16, y)
+        .fit(*digits)
         .loss_
         for solver in Optimizer.table
     }
