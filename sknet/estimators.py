@@ -81,6 +81,15 @@ def _is_stochastic(model: BaseMLP) -> Literal[True]:
     return True
 
 
+def _has_probabilities(model: MLPClassifier) -> Literal[True]:
+    if model.loss == "hinge":
+        raise AttributeError(
+            "loss='hinge' has no probabilities. Use decision_function, or wrap the estimator in "
+            "sklearn.calibration.CalibratedClassifierCV."
+        )
+    return True
+
+
 class BaseMLP(CallbackSupportMixin, BaseEstimator):
     """What classifier and regressor share: everything but the targets."""
 
@@ -661,7 +670,7 @@ def _validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """Multilayer perceptron for classification, trained on the log-loss.
+    """Multilayer perceptron for classification.
 
     A drop-in for scikit-learn's estimator of the same name: the same
     parameters, the same fitted attributes and, for the same ``random_state``
@@ -671,12 +680,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ----------
     hidden_layer_sizes : int or array-like of shape (n_hidden_layers,), default=(100,)
         Units of each hidden layer, each >= 1. ``()`` is a linear model.
-    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
-        Function of the hidden units; formulas in :mod:`sknet.activations`.
-    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
-        What minimises the loss: 'adam' and 'sgd' by steps on batches (see
-        :mod:`sknet.optimizers`), 'lbfgs' by a quasi-Newton method on all data
-        at once, often the better choice below a thousand samples.
+    activation : str or list of str, default='relu'
+        Function of the hidden units, a name of :mod:`sknet.activations`; a list
+        has one for each hidden layer.
+    solver : str, default='adam'
+        What minimises the loss: 'adam', 'sgd' and the others of
+        :mod:`sknet.optimizers` by steps on batches, 'lbfgs' by a quasi-Newton
+        method on all data at once, often the better choice below a thousand
+        samples.
     alpha : float, default=0.0001
         L2 penalty, >= 0: ``alpha / 2`` times the sum of squared weights (biases
         left out), divided by the batch's number of samples (sum of weights).
@@ -684,9 +695,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Samples in each step, clipped to what there are; the last batch of an
         epoch may be shorter. 'auto' is ``min(200, n_samples)``. Not used by
         'lbfgs'.
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of the learning rate for ``solver='sgd'``; see
-        :mod:`sknet.schedules`.
+    learning_rate : str or callable, default='constant'
+        Schedule of the learning rate, a name of :mod:`sknet.schedules`, or a
+        function of the share of training that is done (``max_iter`` epochs are
+        1) that returns a factor of ``learning_rate_init``. As in scikit-learn
+        'invscaling' and 'adaptive' mean nothing to 'adam', and no schedule
+        anything to 'lbfgs'.
     learning_rate_init : float, default=0.001
         First learning rate, > 0. Not used by 'lbfgs'.
     power_t : float, default=0.5
@@ -703,8 +717,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ``early_stopping`` a validation score higher, than the best by this
         much. For 'lbfgs' the greatest component of the gradient at which to
         stop.
-    verbose : bool or int, default=False
-        Whether to print the loss of each epoch.
+    verbose : bool, int or 'progress', default=False
+        Whether to print the loss of each epoch; 'progress' shows a bar instead
+        (needs rich: ``sknet-mlp[progress]``).
     warm_start : bool, default=False
         Whether `fit` goes on from the weights it finds, instead of new ones.
     momentum : float, default=0.9
@@ -712,9 +727,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     nesterovs_momentum : bool, default=True
         Whether that momentum is Nesterov's.
     early_stopping : bool, default=False
-        Whether to set data aside, score them after each epoch
+        Whether to score validation data (those given to `fit`, else a part of
+        X that is set aside) after each epoch
         (accuracy), stop when the score no longer improves,
-        and keep the weights of the best epoch. Not used by 'lbfgs'.
+        and keep the weights of the best epoch.
     validation_fraction : float, default=0.1
         Share of the data set aside for that, in [0, 1).
     beta_1, beta_2 : float, default=0.9, 0.999
@@ -730,6 +746,54 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         :func:`joblib.parallel_config` says more, -1 all cores. Threads that
         would slow a small network down stay idle, and the result is the same
         to the last bit for every value.
+    loss : {'log_loss', 'focal', 'squared_error', 'hinge'}, default='log_loss'
+        What is minimised; formulas in :mod:`sknet.losses`. 'squared_error' is
+        that of probabilities (Brier score), 'hinge' has no probabilities.
+    class_weight : {'balanced'}, dict, list of dict or None, default=None
+        Weights of classes, by which sample weights are multiplied. 'balanced'
+        is ``n_samples / (n_classes * np.bincount(y))``; for an indicator
+        matrix a list has one dict for each label.
+    label_smoothing : float, default=0.0
+        Share of each target, in [0, 1), that is spread over all classes; for
+        ``loss='log_loss'``.
+    focal_gamma : float, default=2.0
+        How much the focal loss plays down easy samples, >= 0.
+    weight_init : str or callable, default='auto'
+        How weights are drawn: a name of :mod:`sknet.initialization`, or a
+        function of ``fan_in, fan_out, random_state`` that returns weights of shape
+        (fan_in, fan_out), or these and biases. 'auto' is what suits the
+        activation; for scikit-learn's four that is scikit-learn's.
+    l1_ratio : float, default=0.0
+        Share of ``alpha``, in [0, 1], that is an L1 penalty, ``alpha * l1_ratio``
+        times the sum of absolute weights; it sets weights to 0. Not for 'lbfgs'.
+    dropout : float or list of float, default=0.0
+        Probability, in [0, 1), with which each hidden unit is left out of a step;
+        a list has one for each hidden layer. Not for 'lbfgs'.
+    input_noise : float, default=0.0
+        Standard deviation, >= 0, of noise that is added to X anew in each step,
+        in the units of X. Not for 'lbfgs' nor sparse X.
+    weight_decay : float, default=0.01
+        Decoupled decay of 'adamw' and 'lion', >= 0: weights, but not biases, are
+        multiplied by 1 - rate * weight_decay at each step.
+    gradient_clip_norm : float or None, default=None
+        Greatest norm of the gradient of all parameters together, > 0; a longer
+        one is shortened to it. Not for 'lbfgs'.
+    ema_decay : float or None, default=None
+        In [0, 1): the fitted weights are a running mean of those after each
+        step, of which so much stays at the next. Not for 'lbfgs'.
+    warmup_fraction : float, default=0.0
+        Share of ``max_iter``, in [0, 1), over which the rate rises from 0.
+    decay_rate : float, default=0.95
+        Factor, in (0, 1], of the schedules 'exponential' (each epoch) and 'step'.
+    decay_epochs : int, default=10
+        Epochs between two steps of the schedule 'step'.
+    scoring : str, callable or None, default=None
+        What validation data are scored by: a scorer of scikit-learn, or 'loss' for
+        the negative loss. None is the accuracy.
+    restore_best : bool or None, default=None
+        Whether the weights of the best epoch are kept: best by validation score
+        where there is one to go by, else by training loss. None keeps them with
+        ``early_stopping``.
 
     Attributes
     ----------
@@ -745,9 +809,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     best_loss_ : float or None
         Least training loss; None with ``early_stopping``.
     loss_curve_ : list of float
-        Training loss of each epoch.
+        Training loss of each epoch or iteration.
+    learning_rate_curve_ : list of float
+        Mean learning rate of each epoch; empty for 'lbfgs'.
+    history_ : dict of str to list
+        All curves as a table; ``history_.as_frame()`` for pandas.
+    validation_loss_curve_ : list of float or None
+        Loss, without penalties, of validation data after each epoch.
     validation_scores_ : list of float or None
-        Validation score of each epoch, with ``early_stopping``.
+        Their score after each epoch.
     best_validation_score_ : float or None
         The best of them.
     n_iter_ : int
@@ -1036,6 +1106,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         scores = self._scores(X)
         return self._label_binarizer.inverse_transform(scores, threshold=0)
 
+    @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class.
 
@@ -1055,6 +1126,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return np.ones_like(p)
         return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else p
 
+    @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of `predict_proba`, -inf where that is 0.
 
@@ -1079,7 +1151,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
-    """Multilayer perceptron for regression, trained on squared error or Poisson deviance.
+    """Multilayer perceptron for regression.
 
     A drop-in for scikit-learn's estimator of the same name: the same
     parameters, the same fitted attributes and, for the same ``random_state``
@@ -1087,17 +1159,20 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     Parameters
     ----------
-    loss : {'squared_error', 'poisson'}, default='squared_error'
-        What is minimised; formulas in :mod:`sknet.losses`. 'poisson' is for
-        counts and rates, y >= 0, and predicts the exponential of its score.
+    loss : str, default='squared_error'
+        What is minimised: 'squared_error', 'absolute_error', 'huber', 'log_cosh',
+        'quantile', 'poisson' (y >= 0) or 'gamma' (y > 0); formulas in
+        :mod:`sknet.losses`. The last two predict the exponential of their score.
     hidden_layer_sizes : int or array-like of shape (n_hidden_layers,), default=(100,)
         Units of each hidden layer, each >= 1. ``()`` is a linear model.
-    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
-        Function of the hidden units; formulas in :mod:`sknet.activations`.
-    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
-        What minimises the loss: 'adam' and 'sgd' by steps on batches (see
-        :mod:`sknet.optimizers`), 'lbfgs' by a quasi-Newton method on all data
-        at once, often the better choice below a thousand samples.
+    activation : str or list of str, default='relu'
+        Function of the hidden units, a name of :mod:`sknet.activations`; a list
+        has one for each hidden layer.
+    solver : str, default='adam'
+        What minimises the loss: 'adam', 'sgd' and the others of
+        :mod:`sknet.optimizers` by steps on batches, 'lbfgs' by a quasi-Newton
+        method on all data at once, often the better choice below a thousand
+        samples.
     alpha : float, default=0.0001
         L2 penalty, >= 0: ``alpha / 2`` times the sum of squared weights (biases
         left out), divided by the batch's number of samples (sum of weights).
@@ -1105,9 +1180,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Samples in each step, clipped to what there are; the last batch of an
         epoch may be shorter. 'auto' is ``min(200, n_samples)``. Not used by
         'lbfgs'.
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of the learning rate for ``solver='sgd'``; see
-        :mod:`sknet.schedules`.
+    learning_rate : str or callable, default='constant'
+        Schedule of the learning rate, a name of :mod:`sknet.schedules`, or a
+        function of the share of training that is done (``max_iter`` epochs are
+        1) that returns a factor of ``learning_rate_init``. As in scikit-learn
+        'invscaling' and 'adaptive' mean nothing to 'adam', and no schedule
+        anything to 'lbfgs'.
     learning_rate_init : float, default=0.001
         First learning rate, > 0. Not used by 'lbfgs'.
     power_t : float, default=0.5
@@ -1124,8 +1202,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ``early_stopping`` a validation score higher, than the best by this
         much. For 'lbfgs' the greatest component of the gradient at which to
         stop.
-    verbose : bool or int, default=False
-        Whether to print the loss of each epoch.
+    verbose : bool, int or 'progress', default=False
+        Whether to print the loss of each epoch; 'progress' shows a bar instead
+        (needs rich: ``sknet-mlp[progress]``).
     warm_start : bool, default=False
         Whether `fit` goes on from the weights it finds, instead of new ones.
     momentum : float, default=0.9
@@ -1133,9 +1212,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     nesterovs_momentum : bool, default=True
         Whether that momentum is Nesterov's.
     early_stopping : bool, default=False
-        Whether to set data aside, score them after each epoch
+        Whether to score validation data (those given to `fit`, else a part of
+        X that is set aside) after each epoch
         (R2), stop when the score no longer improves,
-        and keep the weights of the best epoch. Not used by 'lbfgs'.
+        and keep the weights of the best epoch.
     validation_fraction : float, default=0.1
         Share of the data set aside for that, in [0, 1).
     beta_1, beta_2 : float, default=0.9, 0.999
@@ -1151,6 +1231,49 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         :func:`joblib.parallel_config` says more, -1 all cores. Threads that
         would slow a small network down stay idle, and the result is the same
         to the last bit for every value.
+    quantile : float or list of float, default=0.5
+        What ``loss='quantile'`` predicts, each in (0, 1). Several are outputs of
+        one network, side by side.
+    non_crossing : bool, default=False
+        Whether predicted quantiles are kept in their order.
+    huber_delta : float, default=1.0
+        Error, > 0, beyond which ``loss='huber'`` grows linearly.
+    weight_init : str or callable, default='auto'
+        How weights are drawn: a name of :mod:`sknet.initialization`, or a
+        function of ``fan_in, fan_out, random_state`` that returns weights of shape
+        (fan_in, fan_out), or these and biases. 'auto' is what suits the
+        activation; for scikit-learn's four that is scikit-learn's.
+    l1_ratio : float, default=0.0
+        Share of ``alpha``, in [0, 1], that is an L1 penalty, ``alpha * l1_ratio``
+        times the sum of absolute weights; it sets weights to 0. Not for 'lbfgs'.
+    dropout : float or list of float, default=0.0
+        Probability, in [0, 1), with which each hidden unit is left out of a step;
+        a list has one for each hidden layer. Not for 'lbfgs'.
+    input_noise : float, default=0.0
+        Standard deviation, >= 0, of noise that is added to X anew in each step,
+        in the units of X. Not for 'lbfgs' nor sparse X.
+    weight_decay : float, default=0.01
+        Decoupled decay of 'adamw' and 'lion', >= 0: weights, but not biases, are
+        multiplied by 1 - rate * weight_decay at each step.
+    gradient_clip_norm : float or None, default=None
+        Greatest norm of the gradient of all parameters together, > 0; a longer
+        one is shortened to it. Not for 'lbfgs'.
+    ema_decay : float or None, default=None
+        In [0, 1): the fitted weights are a running mean of those after each
+        step, of which so much stays at the next. Not for 'lbfgs'.
+    warmup_fraction : float, default=0.0
+        Share of ``max_iter``, in [0, 1), over which the rate rises from 0.
+    decay_rate : float, default=0.95
+        Factor, in (0, 1], of the schedules 'exponential' (each epoch) and 'step'.
+    decay_epochs : int, default=10
+        Epochs between two steps of the schedule 'step'.
+    scoring : str, callable or None, default=None
+        What validation data are scored by: a scorer of scikit-learn, or 'loss' for
+        the negative loss. None is R2.
+    restore_best : bool or None, default=None
+        Whether the weights of the best epoch are kept: best by validation score
+        where there is one to go by, else by training loss. None keeps them with
+        ``early_stopping``.
 
     Attributes
     ----------
@@ -1164,9 +1287,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     best_loss_ : float or None
         Least training loss; None with ``early_stopping``.
     loss_curve_ : list of float
-        Training loss of each epoch.
+        Training loss of each epoch or iteration.
+    learning_rate_curve_ : list of float
+        Mean learning rate of each epoch; empty for 'lbfgs'.
+    history_ : dict of str to list
+        All curves as a table; ``history_.as_frame()`` for pandas.
+    validation_loss_curve_ : list of float or None
+        Loss, without penalties, of validation data after each epoch.
     validation_scores_ : list of float or None
-        Validation score of each epoch, with ``early_stopping``.
+        Their score after each epoch.
     best_validation_score_ : float or None
         The best of them.
     n_iter_ : int
