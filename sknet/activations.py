@@ -200,14 +200,13 @@ class ELU(Activation, name="elu"):
             delta[i] *= one if a[i] > zero else a[i] + one
 
 
-# The scale and alpha for which mean 0 and variance 1 are a fixed point from layer to layer.
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
 class SELU(Activation, name="selu"):
     """f(z) = s z where z > 0 and s alpha (exp(z) - 1) elsewhere, f'(z) = s or f(z) + s alpha.
 
-    s = 1.0507..., alpha = 1.6732...
+    s = 1.0507..., alpha = 1.6732... keep mean 0 and variance 1 from layer to layer.
 
     References
     ----------
@@ -312,9 +311,6 @@ class Mish(Activation, name="mish"):
     With p = 1 / (1 + exp(-z)) and t = tanh(log(1 + exp(z))),
     f'(z) = t + z p (1 - t**2).
 
-    t = n / (n + r) with n = exp(2 z) + 2 exp(z) and r = 2; for z > 0 both are
-    divided by exp(2 z), so that nothing overflows, and no digits are lost.
-
     References
     ----------
     Misra, D. (2020). Mish: a self regularized non-monotonic activation
@@ -326,7 +322,11 @@ class Mish(Activation, name="mish"):
 
     @staticmethod
     def forward(a):
-        """Overwrite `a` by a n / (n + r)."""
+        """Overwrite `a` by a n / (n + r) with n = exp(2 a) + 2 exp(a) and r = 2.
+
+        Where a is positive both are divided by exp(2 a), so that nothing
+        overflows. Sums of positive terms lose no digits.
+        """
         zero, one, two = a.dtype.type(0), a.dtype.type(1), a.dtype.type(2)
         for i in range(a.size):
             z = a[i]

@@ -109,6 +109,8 @@ def _checked(drawn: Any, what: str, shape: tuple[int, ...]) -> np.ndarray:
 class GlorotUniform(Initializer, name="glorot_uniform"):
     """Uniform in (-b, b) with b = sqrt(factor / (fan_in + fan_out)), biases included.
 
+    The factor is 6, and 2 for 'logistic', as scikit-learn has it.
+
     References
     ----------
     Glorot, X., Bengio, Y. (2010). Understanding the difficulty of training
@@ -124,9 +126,10 @@ class GlorotUniform(Initializer, name="glorot_uniform"):
 
 
 class GlorotNormal(Initializer, name="glorot_normal"):
-    """Normal with standard deviation sqrt(factor / 3 / (fan_in + fan_out)).
+    """Normal with standard deviation s = sqrt(factor / 3 / (fan_in + fan_out)).
 
-    That is the variance of 'glorot_uniform', 2 / (fan_in + fan_out) for factor 6.
+    The factor is that of 'glorot_uniform', and so is the variance: 2 / (fan_in + fan_out) but
+    for 'logistic'.
 
     References
     ----------
@@ -157,7 +160,7 @@ class HeUniform(Initializer, name="he_uniform"):
 
 
 class HeNormal(Initializer, name="he_normal"):
-    """Normal with standard deviation sqrt(2 / fan_in).
+    """Normal with standard deviation s = sqrt(2 / fan_in).
 
     References
     ----------
@@ -188,7 +191,7 @@ class LeCunUniform(Initializer, name="lecun_uniform"):
 
 
 class LeCunNormal(Initializer, name="lecun_normal"):
-    """Normal with standard deviation sqrt(1 / fan_in).
+    """Normal with standard deviation s = sqrt(1 / fan_in).
 
     References
     ----------
