@@ -266,14 +266,19 @@ class GELU(Activation, name="gelu"):
 
     @staticmethod
     def backward(z, a, delta):
-        """Multiply `delta` by p + z p (1 - p) 2 u'."""
-        one, slope = a.dtype.type(1), a.dtype.type(GELU_SLOPE)
-        cubic, three = a.dtype.type(GELU_CUBIC), a.dtype.type(3)
+        """Multiply `delta` by p + z p (1 - p) 2 u'.
+
+        With w = exp(-2 |u|), p (1 - p) = w / (1 + w)**2, which loses no digits.
+        """
+        zero, one, three = a.dtype.type(0), a.dtype.type(1), a.dtype.type(3)
+        slope, cubic = a.dtype.type(GELU_SLOPE), a.dtype.type(GELU_CUBIC)
         for i in range(delta.size):
             x = z[i]
             square = cubic * (x * x)
-            p = one / (one + exp(-slope * x * (one + square)))
-            delta[i] *= p + p * (one - p) * (slope * x * (one + three * square))
+            w = exp(-slope * abs(x) * (one + square))
+            q = one / (one + w)
+            p = w * q if x < zero else q
+            delta[i] *= p + w * q * q * (slope * x * (one + three * square))
 
 
 class SiLU(Activation, name="silu"):
@@ -298,11 +303,17 @@ class SiLU(Activation, name="silu"):
 
     @staticmethod
     def backward(z, a, delta):
-        """Multiply `delta` by p + z p (1 - p)."""
-        one = a.dtype.type(1)
+        """Multiply `delta` by p + z p (1 - p).
+
+        With w = exp(-|z|), p (1 - p) = w / (1 + w)**2, which loses no digits.
+        """
+        zero, one = a.dtype.type(0), a.dtype.type(1)
         for i in range(delta.size):
-            p = one / (one + exp(-z[i]))
-            delta[i] *= p + z[i] * p * (one - p)
+            x = z[i]
+            w = exp(-abs(x))
+            q = one / (one + w)
+            p = w * q if x < zero else q
+            delta[i] *= p + x * w * q * q
 
 
 class Mish(Activation, name="mish"):
