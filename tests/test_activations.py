@@ -42,7 +42,7 @@ ERRORS = {
     "gelu": 3.5,  # as silu, and the error of u
     "silu": 3.5,  # exp, sum, division, product
     "mish": 6,  # exp (4/3 of it by w**2), two sums, two products, division
-    "softplus": 4,  # exp, log1p (1), sum
+    "softplus": 5,  # exp, sum, division, series (1), product, sum
     "softsign": 1.5,  # sum, division
 }
 

@@ -145,13 +145,13 @@ def test_new_initializer(iris):
     class Ramp(Initializer, name="ramp"):
         @staticmethod
         def draw(random_state, fan_in, fan_out, factor):
-            weights = np.arange(fan_in * fan_out) / (fan_in * fan_out)
-            return weights.reshape(fan_in, fan_out), np.full(fan_out, 0.5)
+            weights = np.arange(1, fan_in * fan_out + 1).reshape(fan_in, fan_out)
+            return weights / weights.size, np.full(fan_out, 0.5)
 
     # Steps too small to change anything leave what was drawn.
     model = MLPClassifier((5,), weight_init="ramp", solver="sgd", learning_rate_init=1e-200)
     model.fit(*iris)
-    assert_array_equal(model.coefs_[0], np.arange(20).reshape(4, 5) / 20)
+    assert_array_equal(model.coefs_[0], np.arange(1, 21).reshape(4, 5) / 20)
     assert_array_equal(model.intercepts_[1], [0.5] * 3)
     assert "'ramp'" in accepted(model, "weight_init", iris)
 
@@ -223,7 +223,7 @@ def test_new_loss(iris):
                 delta[i, 0] = 4 * weights[i] * error**3
 
     X, y = iris
-    model = MLPRegressor((5,), loss="quartic", solver="lbfgs", alpha=0, random_state=0).fit(X, y)
+    model = MLPRegressor("quartic", (5,), solver="lbfgs", alpha=0, random_state=0).fit(X, y)
     assert_allclose(model.loss_, np.mean((model.predict(X) - y) ** 4), rtol=1e-12)
     assert model.loss_ < np.mean((y - y.mean()) ** 4) / 10
     assert "'quartic'" in accepted(model, "loss", iris)
