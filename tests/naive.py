@@ -10,6 +10,16 @@ ACTIVATIONS = {
     "logistic": expit,
     "tanh": np.tanh,
     "relu": lambda z: np.maximum(z, 0),
+    "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
+    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
+    "selu": lambda z: (
+        1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * np.expm1(np.minimum(z, 0)))
+    ),
+    "gelu": lambda z: z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))),
+    "silu": lambda z: z * expit(z),
+    "mish": lambda z: z * np.tanh(np.logaddexp(0, z)),
+    "softplus": lambda z: np.logaddexp(0, z),
+    "softsign": lambda z: z / (1 + np.abs(z)),
 }
 
 
