@@ -109,9 +109,9 @@ class Loss(Part):
 class WithSoftmax(Loss):
     """A loss of one class among several, with the softmax as inverse link.
 
-    p_k = exp(z_k) / sum_j exp(z_j). Where speed counts most, here and in
-    :class:`LogLoss`, the exponentials are taken over all rows as one vector: a
-    row is often shorter than a vector register.
+    p_k = exp(z_k) / sum_j exp(z_j). The exponentials are taken over all rows as
+    one vector, here and in :class:`LogLoss`: a row is often shorter than a
+    vector register.
 
     References
     ----------

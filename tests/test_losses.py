@@ -310,16 +310,24 @@ def test_wrong_targets(loss, y):
 
 # Linear models. Our objective is (sum_i w_i loss_i + alpha / 2 sum W**2) / sum_i w_i.
 
+ALPHA = 200.0  # a fifth of the sum of weights or more, which makes the minimum well-conditioned
+GRADIENT = 1e-7
+# Near the minimum weights are at most the gradient's norm divided by the curvature away
+# from it: of 256 weights sqrt(256) 1e-7 / 0.2 = 8e-6.
+COEF_ATOL = 1e-5
+
 
 def linear(estimator, X, y, weights=None, **parameters):
     """Return the linear model that a network without hidden layers is."""
-    # L-BFGS stops where a step gains less than 2e-9 of the loss: begin anew until it has
-    # nothing more to gain.
-    parameters = {"solver": "lbfgs", "max_iter": 5000, "tol": 1e-8, **parameters}
-    model = estimator((), warm_start=True, random_state=0, **parameters)
-    for _ in range(5):
-        model.fit(X, y, sample_weight=weights)
-    return model
+    model = estimator(
+        hidden_layer_sizes=(), solver="lbfgs", tol=GRADIENT, warm_start=True, random_state=0,
+        **parameters,
+    )  # fmt: skip
+    # L-BFGS stops where a step gains less than 2e-9: begin anew until there is no step to take.
+    for _ in range(100):
+        if model.fit(X, y, sample_weight=weights).n_iter_ == 0:
+            return model
+    raise AssertionError(f"no minimum: {model.loss_}")
 
 
 @pytest.fixture(scope="module")
@@ -329,15 +337,12 @@ def numbers(diabetes):
     return X, y / 100, np.random.RandomState(0).gamma(2.0, size=len(y))
 
 
-COEF_ATOL = 1e-5  # the objective is flat to 1e-10 within the root of that
-
-
 @pytest.mark.parametrize("n_class", [2, 4])
 def test_logistic_regression(digits, n_class):
     X, y = digits[0][digits[1] < n_class][:300], digits[1][digits[1] < n_class][:300]
     weights = np.random.RandomState(0).gamma(2.0, size=len(y))
-    ours = linear(MLPClassifier, X, y, weights, alpha=2.0)
-    theirs = linear_model.LogisticRegression(C=1 / 2.0, tol=1e-8, max_iter=5000)
+    ours = linear(MLPClassifier, X, y, weights, alpha=ALPHA)
+    theirs = linear_model.LogisticRegression(C=1 / ALPHA, tol=1e-8, max_iter=5000)
     theirs.fit(X, y, sample_weight=weights)
     assert_allclose(ours.coefs_[0].T, theirs.coef_, atol=COEF_ATOL)
     assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=COEF_ATOL)
@@ -357,8 +362,8 @@ REGRESSIONS = {
 @pytest.mark.parametrize("loss", REGRESSIONS)
 def test_regression(numbers, loss):
     X, y, weights = numbers
-    ours = linear(MLPRegressor, X, y, weights, loss=loss, alpha=3.0)
-    theirs = REGRESSIONS[loss](3.0, weights.sum()).fit(X, y, sample_weight=weights)
+    ours = linear(MLPRegressor, X, y, weights, loss=loss, alpha=ALPHA)
+    theirs = REGRESSIONS[loss](ALPHA, weights.sum()).fit(X, y, sample_weight=weights)
     assert_allclose(ours.coefs_[0][:, 0], theirs.coef_, atol=COEF_ATOL)
     assert_allclose(ours.intercepts_[0], theirs.intercept_, atol=COEF_ATOL)
 
@@ -367,12 +372,12 @@ def test_regression(numbers, loss):
 def test_robust_regression(numbers, loss):
     """The same objective in NumPy, minimised by scipy without derivatives of ours."""
     X, y, weights = numbers
-    ours = linear(MLPRegressor, X, y, weights, loss=loss, huber_delta=0.3, alpha=3.0)
+    ours = linear(MLPRegressor, X, y, weights, loss=loss, huber_delta=0.3, alpha=ALPHA)
     settings = Loss.table[loss].settings({"huber_delta": 0.3})
 
     def objective(params):
         W, b = params[:-1, None], params[-1:]
-        arguments = (weights, "identity", loss, settings, 3.0)
+        arguments = (weights, "identity", loss, settings, ALPHA)
         return naive.objective([W], [b], X, y[:, None], *arguments)
 
     theirs = minimize(objective, np.zeros(X.shape[1] + 1), options={"gtol": 1e-7})
@@ -399,7 +404,7 @@ ADAM = {
 def test_quantile_regression(numbers, parameters, tau):
     """A linear programme finds the least pinball loss, and steps come within 0.1 % of it."""
     X, y, _ = numbers
-    ours = MLPRegressor((), random_state=0, **ADAM, **parameters).fit(X, y)
+    ours = MLPRegressor(hidden_layer_sizes=(), random_state=0, **ADAM, **parameters).fit(X, y)
     theirs = linear_model.QuantileRegressor(quantile=tau, alpha=0.0).fit(X, y)
     least = metrics.mean_pinball_loss(y, theirs.predict(X), alpha=tau)
     reached = metrics.mean_pinball_loss(y, ours.predict(X), alpha=tau)
