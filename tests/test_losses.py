@@ -440,3 +440,43 @@ def test_coverage(diabetes, non_crossing):
     taus = np.array(TAUS)
     sigma = np.sqrt(taus * (1 - taus) / len(y_test))
     assert (np.abs(covered - taus) <= 3 * sigma).all(), covered
+
+
+def calibration_error(p, y, n_bins=15):
+    """Return the expected calibration error: the mean gap of confidence and accuracy over bins.
+
+    Guo, C., Pleiss, G., Sun, Y., Weinberger, K. Q. (2017). On calibration of modern neural
+    networks. ICML, equation 3.
+    """
+    confidence, correct = p.max(axis=1), p.argmax(axis=1) == y
+    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    gaps = np.bincount(bins, confidence - correct, minlength=n_bins)
+    return np.abs(gaps).sum() / len(y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("wrong", "smoothing", "helps"), [(0.2, 0.05, True), (0.0, 0.1, False)], ids=["wrong", "right"]
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_label_smoothing_and_calibration(digits, seed, wrong, smoothing, helps):
+    """What the docstring of LogLoss says of a network that fits its training data to the last.
+
+    Smoothing cures overconfidence where labels are wrong; where they are right, there is little
+    of it, and smoothing makes the network too timid.
+    """
+    X, X_test, y, y_test = train_test_split(
+        *digits, train_size=300, random_state=seed, stratify=digits[1]
+    )
+    rng = np.random.RandomState(seed)
+    y = np.where(rng.rand(len(y)) < wrong, rng.randint(0, 10, size=len(y)), y)
+    errors = []
+    for s in (0.0, smoothing):
+        model = MLPClassifier(
+            alpha=0.0, learning_rate_init=0.01, max_iter=300, n_iter_no_change=300,
+            label_smoothing=s, random_state=seed,
+        )  # fmt: skip
+        model.fit(X, y)
+        assert model.score(X, y) > 0.99
+        errors.append(calibration_error(model.predict_proba(X_test), y_test))
+    assert (errors[1] < errors[0] / 1.5) if helps else (errors[1] > errors[0] * 1.5)
