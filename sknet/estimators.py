@@ -1438,7 +1438,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return y.reshape(len(y), -1)
 
     def _count_outputs(self, targets: np.ndarray) -> int:
-        return targets.shape[1]
+        return self._loss_part().n_outputs(targets.shape[1], vars(self))
 
     def _loss_part(self) -> type[Loss]:
         return Loss.find(self.loss, "numbers")
