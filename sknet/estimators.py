@@ -25,7 +25,9 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from sknet._html import NetworkHTML
 from sknet.activations import Activation
+from sknet.hidden_sizes import parse_hidden_layer_sizes
 from sknet.initialization import Initializer, draw_layer
 from sknet.losses import Loss
 from sknet.optimizers import Optimizer
@@ -65,11 +67,11 @@ def _is_stochastic(model: BaseMLP) -> Literal[True]:
     return True
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(NetworkHTML, BaseEstimator):
     """What classifier and regressor share: everything but the targets."""
 
     _parameter_constraints: ClassVar[dict] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like", str, Interval(Integral, 1, None, closed="left")],
         "activation": [Names(lambda: Activation.table), list, tuple],
         "solver": [Names(lambda: [*Optimizer.table, "lbfgs"])],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -187,7 +189,7 @@ class BaseMLP(BaseEstimator):
                 "partial_fit does not support early_stopping=True: one pass over the data has no "
                 "epochs to stop between. Set early_stopping=False, or call fit."
             )
-        hidden = self._hidden_units()
+        hidden = parse_hidden_layer_sizes(self.hidden_layer_sizes)
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         X, y = validate_data(
             self,
@@ -223,17 +225,6 @@ class BaseMLP(BaseEstimator):
             self._train_stochastic(
                 X, targets, weights, is_weighted, random_state, first, incremental
             )
-
-    def _hidden_units(self) -> list[int]:
-        sizes = self.hidden_layer_sizes
-        sizes = list(sizes) if np.iterable(sizes) else [sizes]
-        whole = all(isinstance(s, Integral) and not isinstance(s, bool) for s in sizes)
-        if not whole or any(size <= 0 for size in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes must be {'> 0' if whole else 'integers'}, got {sizes}. Give "
-                "one integer >= 1 for each hidden layer, for example hidden_layer_sizes=(100, 50)."
-            )
-        return [int(size) for size in sizes]  # NumPy's small integers would wrap around
 
     def _activations(self, n_hidden: int) -> list[type[Activation]]:
         """Return the activation of each hidden layer."""
@@ -470,8 +461,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or array-like of shape (n_hidden_layers,), default=(100,)
-        Units of each hidden layer, each >= 1. ``()`` is a linear model.
+    hidden_layer_sizes : int, array-like of shape (n_hidden_layers,) or str, default=(100,)
+        Units of each hidden layer, each >= 1. ``()`` is a linear model. As a
+        string they are joined by '-', as in ``'100-50'``.
     activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
         Function of the hidden units; formulas in :mod:`sknet.activations`.
     solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
@@ -864,8 +856,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     loss : {'squared_error', 'poisson'}, default='squared_error'
         What is minimised; formulas in :mod:`sknet.losses`. 'poisson' is for
         counts and rates, y >= 0, and predicts the exponential of its score.
-    hidden_layer_sizes : int or array-like of shape (n_hidden_layers,), default=(100,)
-        Units of each hidden layer, each >= 1. ``()`` is a linear model.
+    hidden_layer_sizes : int, array-like of shape (n_hidden_layers,) or str, default=(100,)
+        Units of each hidden layer, each >= 1. ``()`` is a linear model. As a
+        string they are joined by '-', as in ``'100-50'``.
     activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
         Function of the hidden units; formulas in :mod:`sknet.activations`.
     solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
