@@ -52,8 +52,8 @@ def network_html(mlp: Any) -> str:
     n_parameters = sum(W.size + W.shape[1] for W in coefs)
     title = f"{type(mlp).__name__}, {n_parameters:,} parameters, {coefs[0].dtype}"
     drawings = layers_svg(title, units, [*map(str, names), mlp.out_activation_])
-    curve = [loss for loss in getattr(mlp, "loss_curve_", ()) if isfinite(loss)]
-    if len(curve) > 1:
+    curve = getattr(mlp, "loss_curve_", ())  # L-BFGS records none
+    if len(curve) > 1 and all(map(isfinite, curve)):
         drawings += loss_svg(curve)
     return f'<div style="overflow-x: auto; margin-bottom: 0.5em">{drawings}</div>'
 
@@ -75,10 +75,11 @@ def layers_svg(title: str, units: Sequence[int], activations: Sequence[str]) -> 
     str
         An ``<svg>`` element.
     """
-    kinds = ["features", *["units"] * (len(units) - 2), "outputs"]
+    kinds = ["feature", *["unit"] * (len(units) - 2), "output"]
+    sizes = [f"{n:,} {kind}{'' if n == 1 else 's'}" for n, kind in zip(units, kinds, strict=True)]
     middle, top = MARGIN + 20 + BOX_HEIGHT / 2, MARGIN + 20
     pieces = [_text(MARGIN, MARGIN + 8, title, "start")]
-    for l, (n, kind) in enumerate(zip(units, kinds, strict=True)):
+    for l, size in enumerate(sizes):
         left = MARGIN + l * (BOX_WIDTH + GAP)
         pieces.append(
             f'<rect x="{left}" y="{top}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6" '
@@ -86,21 +87,20 @@ def layers_svg(title: str, units: Sequence[int], activations: Sequence[str]) -> 
         )
         centre = left + BOX_WIDTH / 2
         if l == 0:
-            pieces.append(_text(centre, middle + 4, f"{n:,} {kind}"))
+            pieces.append(_text(centre, middle + 4, size))
             continue
-        pieces.append(_text(centre, middle - 5, f"{n:,} {kind}"))
+        pieces.append(_text(centre, middle - 5, size))
         pieces.append(_text(centre, middle + 13, activations[l - 1]))
         tip = left - 3
         pieces.append(
             f'<path d="M{left - GAP + 3} {middle}H{tip}m-6 -4l6 4l-6 4" fill="none" '
             'stroke="currentColor"/>'
         )
-    layers = [
-        f"{n} {kind}{'' if l == 0 else f' ({activations[l - 1]})'}"
-        for l, (n, kind) in enumerate(zip(units, kinds, strict=True))
-    ]
+    layers = [f"{size} ({name})" for size, name in zip(sizes[1:], activations, strict=True)]
     width = max(len(units) * (BOX_WIDTH + GAP) - GAP, LETTER * len(title)) + 2 * MARGIN
-    return _svg(width, top + BOX_HEIGHT + MARGIN, title, ", then ".join(layers), pieces)
+    return _svg(
+        width, top + BOX_HEIGHT + MARGIN, title, ", then ".join([sizes[0], *layers]), pieces
+    )
 
 
 def loss_svg(curve: Sequence[float]) -> str:

@@ -101,7 +101,7 @@ def activations(
     top = layers[-1]
     layout = Layout(network.layout.units[: top + 2])
     params = layout.join(network.coefs[: top + 1], network.intercepts[: top + 1])
-    lower = Network(layout, params, network.activations[:top], network.loss, network.settings)
+    lower = Network(layout, params, network.activations[:top], network.loss)
     last_forward = network.activations[top].forward
 
     n = _count(X)

@@ -111,8 +111,8 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         self.n_features_in_ = fitted.n_features_in_
         if hasattr(fitted, "feature_names_in_"):
             self.feature_names_in_ = fitted.feature_names_in_
-        else:
-            vars(self).pop("feature_names_in_", None)
+        elif hasattr(self, "feature_names_in_"):  # of a fit before
+            del self.feature_names_in_
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -293,7 +293,7 @@ def _scores_asked_for(mlp: BaseMLP, X: Any, target: Any) -> tuple[Any, Any]:
         return (0, 2 * classes - 1) if mlp.n_outputs_ == 1 else (classes, 1)
     if target is None and mlp.n_outputs_ == 1:
         return 0, 1
-    if not isinstance(target, Integral) or not 0 <= target < mlp.n_outputs_:
+    if not isinstance(target, int | np.integer) or not 0 <= target < mlp.n_outputs_:
         raise ValueError(
             f"target={target!r}, but the network has {mlp.n_outputs_} outputs: give the number of "
             f"one, from 0 to {mlp.n_outputs_ - 1}."
