@@ -284,12 +284,13 @@ def _scores_asked_for(mlp: BaseMLP, X: Any, target: Any) -> tuple[Any, Any]:
         if target is None:
             classes = np.searchsorted(mlp.classes_, mlp.predict(X))
         else:
-            classes = np.flatnonzero(mlp.classes_ == target)
-            if classes.size != 1:
+            known = mlp.classes_.tolist()
+            if target not in known:
                 raise ValueError(
                     f"target={target!r} is not a class of the network: give one of "
-                    f"{mlp.classes_.tolist()}, or None for the class that is predicted."
+                    f"{known}, or None for the class that is predicted."
                 )
+            classes = known.index(target)
         return (0, 2 * classes - 1) if mlp.n_outputs_ == 1 else (classes, 1)
     if target is None and mlp.n_outputs_ == 1:
         return 0, 1

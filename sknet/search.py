@@ -37,7 +37,7 @@ class HiddenLayerSizes:
     --------
     >>> from sknet import HiddenLayerSizes
     >>> HiddenLayerSizes(width=(8, 64), depth=(2, 3), shape="funnel").rvs(3, random_state=0)
-    [(35, 17), (24, 12), (12, 8, 8)]
+    [(27, 13), (28, 14), (47, 23, 11)]
     """
 
     width: tuple[int, int] = (16, 512)

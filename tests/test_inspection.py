@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import re
 import tracemalloc
 import warnings
+from pathlib import Path
 
 import naive
 import numpy as np
@@ -446,3 +448,20 @@ def test_activation_that_needs_its_input(rows):
         return scores[np.arange(len(X)), outputs]
 
     assert_is_gradient(found, score, X)
+
+
+# The page about it.
+
+PAGE = (Path(__file__).parents[1] / "docs" / "inspection.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_page(example, capsys):
+    """Each example runs on its own, and prints what its comments say."""
+    if "import optuna" in example:
+        pytest.importorskip("optuna")
+    exec(compile(example, "docs/inspection.md", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    said = re.findall(r"^print\(.*\)  # (True|\(.*\))$", example, re.MULTILINE)
+    assert said == printed[: len(said)]
