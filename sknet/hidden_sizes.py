@@ -55,7 +55,7 @@ def _read(text: str) -> list[Any]:
     # int() takes more than we do: signs, underscores, digits of other scripts.
     if not all(part.isascii() and part.isdecimal() for part in parts):
         raise ValueError(
-            f"hidden_layer_sizes={text!r} must be one integer >= 1 for each hidden layer, joined by "
-            "'-', for example '100-50', or '' for no hidden layers."
+            f"hidden_layer_sizes={text!r} must be one integer >= 1 for each hidden layer, joined "
+            "by '-', for example '100-50', or '' for no hidden layers."
         )
     return [int(part) for part in parts]
