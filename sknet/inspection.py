@@ -177,14 +177,16 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         return range(chosen, chosen + 1)
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return who takes what metadata: the network, in `fit`.
+        """Return who takes what metadata: the network, when it is fitted.
 
         Returns
         -------
         MetadataRouter
             As scikit-learn's metadata routing has it.
         """
-        mapping = MethodMapping().add(caller="fit", callee="fit")
+        mapping = MethodMapping()
+        for caller in ("fit", "fit_transform"):  # the second is a pipeline's
+            mapping.add(caller=caller, callee="fit")
         return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
 
     def __sklearn_tags__(self) -> Any:
