@@ -6,12 +6,17 @@ the same model for the same seed, several times faster.
 
 from sknet.display import LossCurveDisplay, WeightsDisplay
 from sknet.estimators import MLPClassifier, MLPRegressor
+from sknet.inspection import HiddenLayers, input_gradients
+from sknet.search import HiddenLayerSizes
 
 __version__ = "0.1.0.dev0"
 __all__ = [
+    "HiddenLayerSizes",
+    "HiddenLayers",
     "LossCurveDisplay",
     "MLPClassifier",
     "MLPRegressor",
     "WeightsDisplay",
     "__version__",
+    "input_gradients",
 ]

@@ -227,13 +227,21 @@ def _fit_each_way(dtype: str) -> None:
     from sknet.optimizers import Optimizer
 
     X, y = np.eye(4, dtype=dtype), [0, 0, 1, 1]
+    everything = {
+        "l1_ratio": 0.5, "dropout": 0.5, "gradient_clip_norm": 1.0, "ema_decay": 0.5,
+    }  # fmt: skip
     for data in (X, csr_matrix(X)):
         kind = "dense" if data is X else "sparse"
         for solver in (*Optimizer.table, "lbfgs"):
             with _timed(f"{dtype} {kind} fit by {solver}"), warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 network = MLPClassifier((2,), solver=solver, max_iter=1)
-                network.fit(data, y).predict(data)
+                network.fit(data, y, X_val=data, y_val=y).predict(data)
+        with _timed(f"{dtype} {kind} fit with every penalty"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            noise = 0.1 if data is X else 0.0
+            network = MLPClassifier((2,), solver="adamw", max_iter=1, **everything)
+            network.set_params(input_noise=noise, activation="gelu").fit(data, y)
 
 
 @contextmanager

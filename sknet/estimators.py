@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
-from sklearn.metrics import check_scoring, get_scorer_names, r2_score
+from sklearn.metrics import check_scoring, d2_pinball_score, get_scorer_names, r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_random_state, column_or_1d
@@ -26,7 +26,9 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from sknet._html import NetworkHTML
 from sknet.activations import Activation
+from sknet.hidden_sizes import parse_hidden_layer_sizes
 from sknet.initialization import Initializer, draw_layer
 from sknet.losses import Loss
 from sknet.optimizers import Optimizer
@@ -56,9 +58,9 @@ class Names(StrOptions):
         self.hidden = False
 
     @property
-    def options(self) -> set[str]:
+    def options(self) -> list[str]:
         """The strings that are allowed at present."""
-        return set(self.names())
+        return sorted(self.names())
 
 
 # Attributes that scikit-learn's callbacks keep on an estimator while it is fitted.
@@ -90,11 +92,11 @@ def _has_probabilities(model: MLPClassifier) -> Literal[True]:
     return True
 
 
-class BaseMLP(CallbackSupportMixin, BaseEstimator):
+class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
     """What classifier and regressor share: everything but the targets."""
 
     _parameter_constraints: ClassVar[dict] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like", str, Interval(Integral, 1, None, closed="left")],
         "activation": [Names(lambda: Activation.table), list, tuple],
         "solver": [Names(lambda: [*Optimizer.table, "lbfgs"])],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -258,11 +260,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 "partial_fit does not support early_stopping=True: one pass over the data has no "
                 "epochs to stop between. Set early_stopping=False, or call fit."
             )
-        hidden = self._hidden_units()
+        hidden = parse_hidden_layer_sizes(self.hidden_layer_sizes)
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        X, y = self._validate(
-            X, y, (np.float64, np.float32) if first else self._network().params.dtype, first
-        )
+        dtype: Any = (np.float64, np.float32)
+        if not first:
+            dtype = self._network(*self._trained_by).params.dtype
+        X, y = self._validate(X, y, dtype, first)
         weights = _validate_weights(sample_weight, X)
         random_state = check_random_state(self.random_state)
         targets = self._encode(y, incremental, classes).astype(X.dtype, copy=False, order="C")
@@ -276,6 +279,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
                 f"y has {n_outputs} outputs, but the network fitted before has "
                 f"{self.n_outputs_}. Give the same outputs, or fit anew with warm_start=False."
             )
+        loss = self._loss_part()
+        self._trained_by = (loss.name, loss.settings(vars(self)))
         self._check_recipe(X)
         rows = np.arange(X.shape[0])
         held_out = self._validation(*validation)
@@ -299,17 +304,6 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             self._train_lbfgs(data, rows, held_out, random_state, first, tasks)
         else:
             self._train_stochastic(data, rows, held_out, random_state, first, tasks)
-
-    def _hidden_units(self) -> list[int]:
-        sizes = self.hidden_layer_sizes
-        sizes = list(sizes) if np.iterable(sizes) else [sizes]
-        whole = all(isinstance(s, Integral) and not isinstance(s, bool) for s in sizes)
-        if not whole or any(size <= 0 for size in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes must be {'> 0' if whole else 'integers'}, got {sizes}. Give "
-                "one integer >= 1 for each hidden layer, for example hidden_layer_sizes=(100, 50)."
-            )
-        return [int(size) for size in sizes]  # NumPy's small integers would wrap around
 
     def _activations(self, n_hidden: int) -> list[type[Activation]]:
         """Return the activation of each hidden layer."""
@@ -353,12 +347,11 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         self.validation_loss_curve_: list[float] | None = [] if is_validated else None
         self.best_validation_score_ = -np.inf if is_validated else None
 
-    def _network(self, loss: type[Loss] | None = None) -> Network:
-        """Return the network of the fitted weights, whoever set them."""
+    def _network(self, loss: str, settings: list[float]) -> Network:
+        """Return the network of the fitted weights, whoever set them, for a loss."""
         from sknet._network import Layout, Network
 
-        loss = loss or self._loss_part()
-        parts = self._activations(len(self.coefs_) - 1), loss, loss.settings(vars(self))
+        parts = self._activations(len(self.coefs_) - 1), Loss.table[loss], settings
         network = _networks.get(self)
         if network is None or not network.is_made_of(self.coefs_, self.intercepts_, *parts):
             hidden = [n for W in self.coefs_[:-1] for n in np.shape(W)[-1:]]
@@ -387,7 +380,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         from sknet._training import as_doubles
 
         # In float64 throughout: a line search compares losses too close for float32.
-        fitted = self._network()
+        fitted = self._network(*self._trained_by)
         params = fitted.params.astype(np.float64)
         network = Network(fitted.layout, params, fitted.activations, fitted.loss, fitted.settings)
         self._take_weights(network)  # for scorers and callbacks
@@ -410,7 +403,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         from sknet import _fit
         from sknet._averaging import Averaging
 
-        network = self._network()
+        network = self._network(*self._trained_by)
         self._take_weights(network)
         hyperparameters = self.get_params(deep=False)
         # Moments of a network of other sizes (drawn for L-BFGS, or set by hand) are of no use.
@@ -608,9 +601,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
         if not hasattr(self, "coefs_"):  # asked first: check_is_fitted costs more than a row
             check_is_fitted(self, "coefs_")
-        # As in scikit-learn the link is the one of training, whatever `loss` is set to since.
-        fitted = (p for p in Loss.table.values() if p.out_activation == self.out_activation_)
-        network = self._network(next(fitted))
+        # As in scikit-learn the link is the one of training, whatever is set since.
+        network = self._network(*self._trained_by)
         if not self._is_plain(X, network.params.dtype):
             X = validate_data(
                 self, X, accept_sparse="csr", dtype=network.params.dtype, order="C", reset=False
@@ -639,7 +631,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         """Restore a pickle or a copy, its weights in one flat vector again."""
         super().__setstate__(state)
         if hasattr(self, "coefs_"):
-            self._take_weights(self._network())
+            self._take_weights(self._network(*self._trained_by))
         if hasattr(self, "_optimizer"):
             # A memory map of a file would be read-only, or training would write to the file.
             self._optimizer.slots = np.array(self._optimizer.slots)
@@ -678,8 +670,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or array-like of shape (n_hidden_layers,), default=(100,)
-        Units of each hidden layer, each >= 1. ``()`` is a linear model.
+    hidden_layer_sizes : int, array-like of shape (n_hidden_layers,) or str, default=(100,)
+        Units of each hidden layer, each >= 1. ``()`` is a linear model. As a
+        string they are joined by '-', as in ``'100-50'``.
     activation : str or list of str, default='relu'
         Function of the hidden units, a name of :mod:`sknet.activations`; a list
         has one for each hidden layer.
@@ -1163,8 +1156,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         What is minimised: 'squared_error', 'absolute_error', 'huber', 'log_cosh',
         'quantile', 'poisson' (y >= 0) or 'gamma' (y > 0); formulas in
         :mod:`sknet.losses`. The last two predict the exponential of their score.
-    hidden_layer_sizes : int or array-like of shape (n_hidden_layers,), default=(100,)
-        Units of each hidden layer, each >= 1. ``()`` is a linear model.
+    hidden_layer_sizes : int, array-like of shape (n_hidden_layers,) or str, default=(100,)
+        Units of each hidden layer, each >= 1. ``()`` is a linear model. As a
+        string they are joined by '-', as in ``'100-50'``.
     activation : str or list of str, default='relu'
         Function of the hidden units, a name of :mod:`sknet.activations`; a list
         has one for each hidden layer.
@@ -1444,11 +1438,43 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return Loss.find(self.loss, "numbers")
 
     def _validation_score(self, scores: np.ndarray, targets: np.ndarray, weights: Any) -> float:
-        loss = self._loss_part()
-        loss.link(scores, np.array(loss.settings(vars(self))))
+        loss, settings = self._trained_by
+        Loss.table[loss].link(scores, np.array(settings))
         if not np.isfinite(scores).all():
             return np.nan
-        return r2_score(targets, scores, sample_weight=weights)
+        return self._score_of(targets, scores, weights)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R2, or for ``loss='quantile'`` the mean D2 of the pinball losses.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Input data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sample. None: all 1.
+
+        Returns
+        -------
+        float
+            At most 1; 0 for the best constant prediction.
+        """
+        predicted = self.predict(X)
+        y = np.asarray(y)
+        return self._score_of(y.reshape(len(y), -1), predicted.reshape(len(y), -1), sample_weight)
+
+    def _score_of(self, y: np.ndarray, predicted: np.ndarray, weights: Any) -> float:
+        if self.loss != "quantile":
+            return r2_score(y, predicted, sample_weight=weights)
+        quantiles = np.ravel(self.quantile)
+        scores = [
+            d2_pinball_score(y[:, j], column, sample_weight=weights, alpha=quantile)
+            for j, columns in enumerate(np.split(predicted.T, y.shape[1]))
+            for column, quantile in zip(columns, quantiles, strict=True)
+        ]
+        return float(np.mean(scores))
 
     @available_if(_is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
@@ -1508,4 +1534,5 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """Return the tags: several targets are accepted."""
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = self.loss in ("poisson", "gamma")
         return tags

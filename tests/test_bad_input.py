@@ -385,7 +385,7 @@ def test_every_parameter_has_bad_values():
         [10.0],
         (5, 2.5),
         ["a"],
-        "10",
+        "10.5",
         ((3,), 4),
         [[3, 4]],
         np.array([[3, 4]]),

@@ -1,0 +1,157 @@
+"""What notebooks show of a fitted network, above scikit-learn's own table of parameters.
+
+Drawings are inline SVG in the text's own colour, so that they suit dark pages,
+need nothing from outside, and are read out by their descriptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+# Pixels.
+BOX_WIDTH, BOX_HEIGHT, GAP, LETTER = 108, 48, 32, 7
+PLOT_WIDTH, PLOT_HEIGHT, LEFT, BOTTOM, MARGIN = 280, 110, 64, 36, 8
+
+# A loss curve of more epochs than this is thinned out: more would not be seen.
+MOST_POINTS = 560
+
+
+class NetworkHTML:
+    """Puts drawings of layers and loss curve before what scikit-learn shows of an estimator.
+
+    It extends the two methods that notebooks come by, which scikit-learn has
+    had under these names for long; other estimators' displays of this one, as a
+    pipeline's, are not touched.
+    """
+
+    def _repr_html_inner(self) -> str:
+        return network_html(self) + super()._repr_html_inner()  # type: ignore[misc]
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle = super()._repr_mimebundle_(**kwargs)  # type: ignore[misc]
+        if "text/html" in bundle:
+            bundle["text/html"] = network_html(self) + bundle["text/html"]
+        return bundle
+
+
+def network_html(mlp: Any) -> str:
+    """Return drawings of a fitted network, '' of one that is not fitted."""
+    if not hasattr(mlp, "coefs_"):
+        return ""
+    coefs = [np.asarray(W) for W in mlp.coefs_]  # by hand they may be set to lists
+    units = [coefs[0].shape[0], *(W.shape[1] for W in coefs)]
+    n_hidden = len(units) - 2
+    names = mlp.activation
+    if not isinstance(names, list | tuple) or len(names) != n_hidden:
+        names = [names] * n_hidden
+    n_parameters = sum(W.size + W.shape[1] for W in coefs)
+    title = f"{type(mlp).__name__}, {n_parameters:,} parameters, {coefs[0].dtype}"
+    drawings = layers_svg(title, units, [*map(str, names), mlp.out_activation_])
+    curve = getattr(mlp, "loss_curve_", ())  # L-BFGS records none
+    if len(curve) > 1 and all(map(isfinite, curve)):
+        drawings += loss_svg(curve)
+    return f'<div style="overflow-x: auto; margin-bottom: 0.5em">{drawings}</div>'
+
+
+def layers_svg(title: str, units: Sequence[int], activations: Sequence[str]) -> str:
+    """Return a drawing of layers, from left to right.
+
+    Parameters
+    ----------
+    title : str
+        Stands above.
+    units : sequence of int of length n_layers + 1
+        Widths: features, hidden layers, outputs.
+    activations : sequence of str of length n_layers
+        Names of what follows each layer's affine map.
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element.
+    """
+    kinds = ["feature", *["unit"] * (len(units) - 2), "output"]
+    sizes = [f"{n:,} {kind}{'' if n == 1 else 's'}" for n, kind in zip(units, kinds, strict=True)]
+    middle, top = MARGIN + 20 + BOX_HEIGHT / 2, MARGIN + 20
+    pieces = [_text(MARGIN, MARGIN + 8, title, "start")]
+    for l, size in enumerate(sizes):
+        left = MARGIN + l * (BOX_WIDTH + GAP)
+        pieces.append(
+            f'<rect x="{left}" y="{top}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6" '
+            'fill="none" stroke="currentColor"/>'
+        )
+        centre = left + BOX_WIDTH / 2
+        if l == 0:
+            pieces.append(_text(centre, middle + 4, size))
+            continue
+        pieces.append(_text(centre, middle - 5, size))
+        pieces.append(_text(centre, middle + 13, activations[l - 1]))
+        tip = left - 3
+        pieces.append(
+            f'<path d="M{left - GAP + 3} {middle}H{tip}m-6 -4l6 4l-6 4" fill="none" '
+            'stroke="currentColor"/>'
+        )
+    layers = [f"{size} ({name})" for size, name in zip(sizes[1:], activations, strict=True)]
+    width = max(len(units) * (BOX_WIDTH + GAP) - GAP, LETTER * len(title)) + 2 * MARGIN
+    return _svg(
+        width, top + BOX_HEIGHT + MARGIN, title, ", then ".join([sizes[0], *layers]), pieces
+    )
+
+
+def loss_svg(curve: Sequence[float]) -> str:
+    """Return a drawing of the training loss over epochs.
+
+    Parameters
+    ----------
+    curve : sequence of float of length n_epochs
+        Finite, at least two.
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element.
+    """
+    n, low, high = len(curve), min(curve), max(curve)
+    last = n - 1
+    shown = [*range(0, last, -(-n // MOST_POINTS)), last]
+    span = (high - low) or 1.0
+    points = " ".join(
+        f"{LEFT + i / last * PLOT_WIDTH:.1f},{MARGIN + (high - curve[i]) / span * PLOT_HEIGHT:.1f}"
+        for i in shown
+    )
+    right, floor = LEFT + PLOT_WIDTH, MARGIN + PLOT_HEIGHT
+    middle = MARGIN + PLOT_HEIGHT / 2
+    pieces = [
+        f'<path d="M{LEFT} {MARGIN}V{floor}H{right}" fill="none" stroke="currentColor" '
+        'stroke-opacity="0.5"/>',
+        f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="1.5"/>',
+        _text(LEFT - 4, MARGIN + 8, f"{high:.3g}", "end"),
+        _text(LEFT - 4, floor, f"{low:.3g}", "end"),
+        _text(LEFT, floor + 14, "1", "start"),
+        _text(right, floor + 14, str(n), "end"),
+        _text(LEFT + PLOT_WIDTH / 2, floor + 28, "Epoch"),
+        f'<g transform="rotate(-90 14 {middle})">{_text(14, middle, "Training loss")}</g>',
+    ]
+    says = f"Over {n} epochs it went from {curve[0]:.3g} to {curve[-1]:.3g}"
+    return _svg(right + MARGIN, floor + BOTTOM, "Training loss by epoch", says, pieces)
+
+
+def _text(x: float, y: float, text: str, anchor: str = "middle") -> str:
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _svg(width: float, height: float, title: str, says: str, pieces: Sequence[str]) -> str:
+    # Named by aria-label rather than by the ids of title and desc: ids must be unique on a
+    # page, on which the same network may be shown twice.
+    title, says = escape(title), escape(says)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{title}: {says}" '
+        f'width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}" '
+        'font-family="sans-serif" font-size="12" fill="currentColor" style="display: block">'
+        f"<title>{title}</title><desc>{says}</desc>{''.join(pieces)}</svg>"
+    )
