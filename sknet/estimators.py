@@ -95,6 +95,8 @@ def _has_probabilities(model: MLPClassifier) -> Literal[True]:
 class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
     """What classifier and regressor share: everything but the targets."""
 
+    _trained_by: tuple[str, list[float]]  # loss and its settings
+
     _parameter_constraints: ClassVar[dict] = {
         "hidden_layer_sizes": ["array-like", str, Interval(Integral, 1, None, closed="left")],
         "activation": [Names(lambda: Activation.table), list, tuple],

@@ -151,7 +151,7 @@ def half_cosine(x: np.ndarray) -> np.ndarray:
 class Cosine(Warmed, name="cosine"):
     """The rate falls along half a cosine, to 0 at the end of training.
 
-    Multiplied by (1 + cos(pi s)) / 2, where s goes from 0 at the end of the
+    factor = (1 + cos(pi s)) / 2, where s goes from 0 at the end of the
     warm-up to 1 at the end of training: one cycle, without restarts.
 
     References
@@ -169,7 +169,7 @@ class Cosine(Warmed, name="cosine"):
 class Exponential(Warmed, name="exponential"):
     """The rate falls by the same factor in every epoch, a little at each step.
 
-    Multiplied by ``decay_rate**n``, n being the epochs since the warm-up, parts
+    factor = decay_rate**n, n being the epochs since the warm-up, parts
     of epochs included.
     """
 
@@ -185,7 +185,7 @@ class Exponential(Warmed, name="exponential"):
 class Step(Warmed, name="step"):
     """The rate falls every ``decay_epochs`` epochs, and stays in between.
 
-    Multiplied by ``decay_rate**floor(n / decay_epochs)``, n being the epochs
+    factor = decay_rate**floor(n / decay_epochs), n being the epochs
     since the warm-up.
     """
 
@@ -234,7 +234,7 @@ class OneCycle(Schedule, name="one_cycle"):
 class Coslog(Schedule, name="coslog"):
     """The rate goes from 0 to its full height and back four times, each time twice as long.
 
-    Multiplied by (1 - cos(2 pi log2(1 + 15 f))) / 2, f being the fraction of
+    factor = (1 - cos(2 pi log2(1 + 15 f))) / 2, f being the fraction of
     the training.
 
     References
