@@ -90,7 +90,7 @@ def run(
                 total = training.run(team, rows[order], rates)
                 optimizer.t += n_steps
                 model.n_iter_ += 1
-                model.loss_ = total / n
+                model.loss_ = float(total) / n
                 model.t_ += n
                 model.loss_curve_.append(model.loss_)
                 model.learning_rate_curve_.append(float(rates.mean()))

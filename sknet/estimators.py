@@ -266,7 +266,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         dtype: Any = (np.float64, np.float32)
         if not first:
-            dtype = self._network(*self._trained_by).params.dtype
+            dtype = self._network().params.dtype
         X, y = self._validate(X, y, dtype, first)
         weights = _validate_weights(sample_weight, X)
         random_state = check_random_state(self.random_state)
@@ -349,10 +349,11 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         self.validation_loss_curve_: list[float] | None = [] if is_validated else None
         self.best_validation_score_ = -np.inf if is_validated else None
 
-    def _network(self, loss: str, settings: list[float]) -> Network:
-        """Return the network of the fitted weights, whoever set them, for a loss."""
+    def _network(self) -> Network:
+        """Return the network of the fitted weights, whoever set them, with the loss of training."""
         from sknet._network import Layout, Network
 
+        loss, settings = self._trained_by
         parts = self._activations(len(self.coefs_) - 1), Loss.table[loss], settings
         network = _networks.get(self)
         if network is None or not network.is_made_of(self.coefs_, self.intercepts_, *parts):
@@ -382,7 +383,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         from sknet._training import as_doubles
 
         # In float64 throughout: a line search compares losses too close for float32.
-        fitted = self._network(*self._trained_by)
+        fitted = self._network()
         params = fitted.params.astype(np.float64)
         network = Network(fitted.layout, params, fitted.activations, fitted.loss, fitted.settings)
         self._take_weights(network)  # for scorers and callbacks
@@ -405,7 +406,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         from sknet import _fit
         from sknet._averaging import Averaging
 
-        network = self._network(*self._trained_by)
+        network = self._network()
         self._take_weights(network)
         hyperparameters = self.get_params(deep=False)
         # Moments of a network of other sizes (drawn for L-BFGS, or set by hand) are of no use.
@@ -603,8 +604,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
 
         if not hasattr(self, "coefs_"):  # asked first: check_is_fitted costs more than a row
             check_is_fitted(self, "coefs_")
-        # As in scikit-learn the link is the one of training, whatever is set since.
-        network = self._network(*self._trained_by)
+        network = self._network()
         if not self._is_plain(X, network.params.dtype):
             X = validate_data(
                 self, X, accept_sparse="csr", dtype=network.params.dtype, order="C", reset=False
@@ -633,7 +633,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         """Restore a pickle or a copy, its weights in one flat vector again."""
         super().__setstate__(state)
         if hasattr(self, "coefs_"):
-            self._take_weights(self._network(*self._trained_by))
+            self._take_weights(self._network())
         if hasattr(self, "_optimizer"):
             # A memory map of a file would be read-only, or training would write to the file.
             self._optimizer.slots = np.array(self._optimizer.slots)

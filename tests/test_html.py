@@ -91,9 +91,9 @@ def test_constant_curve(net):
     assert "nan" not in ET.tostring(drawings(net)[1], "unicode")
 
 
-def test_lbfgs_has_no_curve(digits):
+def test_lbfgs_has_a_curve(digits):
     net = MLPClassifier(hidden_layer_sizes=(3,), solver="lbfgs", max_iter=2).fit(*digits)
-    assert len(drawings(net)) == 1
+    assert len(drawings(net)) == 2
 
 
 def test_accessible(net):
