@@ -39,6 +39,9 @@ FLOPS = 6
 # activations stay in the cache.
 CHUNK = 256
 
+# Numbers of rows for which predictions are kept ready.
+MOST_SPARE = 8
+
 # A line of the cache, and the power of two, both in bytes, of which rows must not be
 # a multiple: a column of such a matrix has but a few places in the cache.
 LINE, AVOIDED = 64, 512
@@ -255,6 +258,8 @@ class Network:
                 prediction = Prediction(self, rows.stop - rows.start, link)
             prediction.run(X[rows].reshape(-1), out[rows])
             if rows.stop - rows.start <= CHUNK:
+                if len(self._spare) > MOST_SPARE:
+                    self._spare.clear()
                 spare.append(prediction)
 
         share_out(predict, n, 2 * self.layout.n_weights, n_jobs)

@@ -102,8 +102,10 @@ class Team:
         *arguments : object
             Its other arguments.
         """
-        start = perf_counter()
         first, *others = seats
+        if self.n_threads == 1:
+            return kernel(*arguments, *first)
+        start = perf_counter()
         futures: list[Future[Any]] = []
         try:
             if self._pool is not None:

@@ -191,10 +191,12 @@ class Training:
             constants, t = np.empty((rates.size, 0)), 0
         else:
             constants, t = optimizer.constants(rates), optimizer.t
-        keep, steps = self.recipe.ema_decay or 0.0, t + 1 + np.arange(rates.size)
+        keeps = np.zeros(rates.size)
         # The mean of all parameters so far, the last ones weighing most: Kingma, D. P.,
         # Ba, J. (2015), section 3, of parameters instead of gradients.
-        keeps = keep * (1 - keep ** (steps - 1)) / (1 - keep**steps)
+        if self.mean is not None:
+            keep, steps = self.recipe.ema_decay or 0.0, t + 1 + np.arange(rates.size)
+            keeps = keep * (1 - keep ** (steps - 1)) / (1 - keep**steps)
         constants = constants.astype(self.network.params.dtype)
         result = 0.0
         for n_threads, part in team.rounds(rates.size):

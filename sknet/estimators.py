@@ -1066,6 +1066,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             If the first call names no classes, `y` has others, or
             ``early_stopping`` is set; and as `fit`.
         """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' is not for partial_fit, which sees a part of the data "
+                "at a time. Give the weights of all data: sklearn.utils.class_weight."
+                "compute_class_weight('balanced', classes=classes, y=y) as a dict."
+            )
         validation = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation, incremental=True, classes=classes)
 

@@ -68,6 +68,47 @@ def test_variants(name, variant):
             getattr(estimator_checks, check)(name, theirs)
 
 
+COMMON = [
+    {"alpha": 0.1, "l1_ratio": 0.5},
+    {"dropout": 0.1},
+    {"input_noise": 0.01},
+    {"gradient_clip_norm": 1.0},
+    {"ema_decay": 0.9},
+    {"restore_best": True},
+    {"activation": "gelu"},
+    {"activation": "selu", "weight_init": "orthogonal"},
+    {"solver": "adamw", "learning_rate": "cosine", "warmup_fraction": 0.1},
+    {"solver": "nadam", "learning_rate": "one_cycle"},
+    {"solver": "amsgrad", "learning_rate": "exponential"},
+    {"solver": "rmsprop", "learning_rate": "step", "beta_2": 0.99},
+    {"solver": "lion", "learning_rate": "coslog", "beta_2": 0.99},
+    {"hidden_layer_sizes": "20-10"},
+    {"hidden_layer_sizes": ()},
+]
+FEATURES = [
+    *(("MLPClassifier", parameters) for parameters in COMMON),
+    ("MLPClassifier", {"class_weight": "balanced"}),
+    ("MLPClassifier", {"label_smoothing": 0.05}),
+    *(("MLPClassifier", {"loss": loss}) for loss in ("focal", "squared_error", "hinge")),
+    *(("MLPRegressor", parameters) for parameters in COMMON),
+    *(
+        ("MLPRegressor", {"loss": loss})
+        for loss in ("absolute_error", "huber", "log_cosh", "quantile", "poisson", "gamma")
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "parameters"), FEATURES, ids=str)
+def test_with_each_feature(name, parameters):
+    estimator = getattr(sknet, name)(max_iter=150, learning_rate_init=0.01).set_params(**parameters)
+    results = check_estimator(estimator, on_fail=None, on_skip=None)
+    assert sum(r["status"] == "passed" for r in results) > 45
+    failed = {
+        r["check_name"]: r["exception"] for r in results if r["status"] in ("failed", "xfail")
+    }
+    assert not failed
+
+
 def test_set_output(diabetes):
     """Frames that a transformer before us puts out bring their column names along."""
     model = make_pipeline(StandardScaler(), sknet.MLPRegressor(max_iter=5))

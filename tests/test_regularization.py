@@ -298,6 +298,11 @@ def test_class_weights_are_sample_weights(data, class_weight, solver):
     assert_allclose(a.coefs_[0], b.coefs_[0], rtol=1e-12, atol=1e-15)
 
 
+def test_balanced_weights_are_refused_in_parts(data):
+    with pytest.raises(ValueError, match="'balanced' is not for partial_fit"):
+        MLPClassifier(class_weight="balanced").partial_fit(*data, classes=range(10))
+
+
 def test_class_weights_of_labels(data):
     """For an indicator matrix the weights of a row's labels multiply, as in scikit-learn."""
     X, Y = data[0], np.column_stack([data[1] % 2, data[1] > 6]).astype(int)
