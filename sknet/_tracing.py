@@ -11,9 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from sknet._gemm import product
-from sknet._jit import execute, kernel
 from sknet._kernels import csr_affine, gather
-from sknet._network import CHUNK, CSR, Blocks, Layout, Network, aligned, wide
+from sknet._network import CHUNK, CSR, Blocks, Layout, Network, aligned, carry_out, wide
 from sknet._program import Program
 from sknet._team import share_out
 
@@ -67,14 +66,8 @@ class Trace:
         """
         here = slice(0, part.stop - part.start)
         self.index[here] = np.arange(part.start, part.stop)
-        carry_out(self._table, self._ends, self.network.params)
+        carry_out(self._table, self._ends[1], self.network.params)
         return here
-
-
-@kernel
-def carry_out(table, ends, params):
-    """Carry out a program of one section."""
-    execute(table, ends[0], ends[1], params)
 
 
 def activations(
