@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -30,9 +31,15 @@ class Averaging:
     """
 
     def __init__(self, decay: float | None, params: np.ndarray) -> None:
-        self.decay = decay
         self.mean = None if decay is None else params.copy()
         self._last: np.ndarray | None = None
+
+    def as_own(self, dtype: np.dtype[Any]) -> None:
+        """Hold arrays of a dtype that nobody else has: those of a file's map are read-only."""
+        if self.mean is not None:
+            self.mean = np.array(self.mean, dtype)
+        if self._last is not None:
+            self._last = np.array(self._last, dtype)
 
     def training_begins(self, network: Network) -> None:
         """Go on from the last parameters, unless somebody has set others since."""
@@ -40,6 +47,8 @@ class Averaging:
             return
         if np.array_equal(network.params, self.mean):
             network.params[:] = self._last
+        else:
+            self.mean[:] = network.params
 
     @contextmanager
     def in_place(self, network: Network) -> Iterator[None]:

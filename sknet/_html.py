@@ -52,7 +52,7 @@ def network_html(mlp: Any) -> str:
     n_parameters = sum(W.size + W.shape[1] for W in coefs)
     title = f"{type(mlp).__name__}, {n_parameters:,} parameters, {coefs[0].dtype}"
     drawings = layers_svg(title, units, [*map(str, names), mlp.out_activation_])
-    curve = getattr(mlp, "loss_curve_", ())  # L-BFGS records none
+    curve = getattr(mlp, "loss_curve_", ())
     if len(curve) > 1 and all(map(isfinite, curve)):
         drawings += loss_svg(curve)
     return f'<div style="overflow-x: auto; margin-bottom: 0.5em">{drawings}</div>'

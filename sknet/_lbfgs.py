@@ -54,16 +54,19 @@ def run(
     n = rows.size
     training = Training(network, data, n, n, recipe)
     report = Report(model)
-    is_stopped = False
-    tasks.epoch_begins()
+    is_stopped = has_begun = False
 
     def loss_and_grad(params: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal has_begun
+        if not has_begun and model.n_iter_ < model.max_iter:
+            tasks.epoch_begins()
+            has_begun = True
         network.params[:] = params
         total = training.run(team, rows, np.zeros(1))
         return total / n, training.grad.copy()
 
     def iteration_ends(intermediate_result: OptimizeResult) -> None:
-        nonlocal is_stopped
+        nonlocal is_stopped, has_begun
         network.params[:] = intermediate_result.x
         model.n_iter_ += 1
         model.loss_ = float(intermediate_result.fun)
@@ -71,15 +74,13 @@ def run(
         if validation is not None:
             validation.record(model, network)
         report.epoch(validation is not None)
-        is_stopped = tasks.epoch_ends()
+        is_stopped, has_begun = tasks.epoch_ends(), False
         monitor.epoch_ends(network)
         if model.early_stopping and model._no_improvement_count > model.n_iter_no_change:
             report.plateau(monitor.quantity, "Stopping.")
             is_stopped = True
         if is_stopped:
             raise StopIteration
-        if model.n_iter_ < model.max_iter:
-            tasks.epoch_begins()
 
     model.n_iter_ = 0
     try:
@@ -98,6 +99,8 @@ def run(
     model.n_iter_ = min(result.nit, model.max_iter)
     model.loss_ = float(result.fun)
     monitor.training_ends(network)
+    if has_begun:  # a line search that came to nothing
+        tasks.epoch_ends()
     tasks.training_ends()
     if result.status != 0 and not is_stopped:
         more = (

@@ -265,6 +265,12 @@ class Network:
         share_out(predict, n, 2 * self.layout.n_weights, n_jobs)
         return out
 
+    def link(self, scores: np.ndarray) -> None:
+        """Apply the loss's inverse link to raw scores, in place."""
+        program = Program(scores.dtype)
+        program.add("link", self.loss.link, scores, self.settings)
+        carry_out(program.finish()[0], 1, scores)
+
     def mean_loss(self, scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
         """Return the weighted mean of the loss, without penalties, of raw scores."""
         program, values = Program(scores.dtype), np.empty(len(scores))
@@ -272,7 +278,6 @@ class Network:
             "loss", self.loss.loss, scores, targets, weights, self.settings,
             np.empty_like(scores), values,
         )  # fmt: skip
-        program.end_section()
         carry_out(program.finish()[0], 1, scores)
         return float(values.sum() / weights.sum())
 

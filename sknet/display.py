@@ -106,13 +106,13 @@ class LossCurveDisplay:
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         ValueError
-            If it has recorded no loss curve, as with ``solver='lbfgs'``.
+            If it has recorded no loss curve, as scikit-learn's with ``solver='lbfgs'``.
         """
         network = _last_estimator(estimator)
         if not getattr(network, "loss_curve_", None):
             raise ValueError(
-                f"{network} has no loss_curve_ to plot: only solvers that train in epochs, such as "
-                "'adam' and 'sgd', record one ('lbfgs' does not). Fit with one of those."
+                f"{network} has no loss_curve_ to plot: of scikit-learn's solvers only 'adam' and "
+                "'sgd' record one. Fit with one of those, or with sknet's estimator."
             )
         display = cls(
             network.loss_curve_,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from numbers import Integral, Real
@@ -14,9 +15,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_co
 from sklearn.metrics import check_scoring, d2_pinball_score, get_scorer_names, r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import _safe_indexing, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
@@ -65,6 +66,12 @@ class Names(StrOptions):
 
 # Attributes that scikit-learn's callbacks keep on an estimator while it is fitted.
 _OF_CALLBACKS = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+
+# Attributes that a warm start and `partial_fit` go on writing to.
+_GOES_ON = (
+    "coefs_", "intercepts_", "loss_curve_", "learning_rate_curve_", "validation_scores_",
+    "validation_loss_curve_", "_optimizer", "_averaging",
+)  # fmt: skip
 
 # Networks of fitted estimators, beside them rather than on them: they hold addresses of
 # compiled code, which no pickle and no copy may carry away.
@@ -149,8 +156,22 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         """Return them for labels or numbers of the kind that is known by now."""
         raise NotImplementedError
 
-    def _weigh_classes(self, weights: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _weights_of_classes(self, y: np.ndarray) -> list[np.ndarray]:
+        """Return the weights of classes, for each column of targets; none by default."""
+        return []
+
+    def _weigh(self, weights: np.ndarray, y: np.ndarray, by_class: list[np.ndarray]) -> np.ndarray:
         """Return weights of samples times those of their classes."""
+        if not by_class:
+            return weights
+        codes = self._targets_of(y)
+        for column, table in zip(codes.T, by_class, strict=True):
+            weights = weights * table[column].astype(weights.dtype)
+        if not weights.any():
+            raise ValueError(
+                f"class_weight={self.class_weight} leaves a weight of zero for all samples. Give "
+                "at least one of their classes a weight above 0."
+            )
         return weights
 
     def _count_outputs(self, targets: np.ndarray) -> int:
@@ -161,7 +182,9 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         """Return the loss, once the targets are known."""
         raise NotImplementedError
 
-    def _validation_score(self, scores: np.ndarray, targets: np.ndarray, weights: Any) -> float:
+    def _validation_score(
+        self, network: Network, scores: np.ndarray, targets: np.ndarray, weights: Any
+    ) -> float:
         """Return accuracy or R2 of raw scores."""
         raise NotImplementedError
 
@@ -225,7 +248,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         incremental: bool,
         classes: Any = None,
     ) -> Self:
-        before = vars(self).copy()
+        before = self._state(incremental)
         try:
             self._train(X, y, sample_weight, validation, incremental, classes)
         except BaseException:
@@ -243,6 +266,13 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
                 f"{self.learning_rate_init} is too large."
             )
         return self
+
+    def _state(self, incremental: bool) -> dict[str, Any]:
+        """Return what to go back to should a call fail: copies of what it goes on writing to."""
+        state = vars(self).copy()
+        if hasattr(self, "coefs_") and (self.warm_start or incremental):
+            state |= {name: copy.deepcopy(v) for name, v in state.items() if name in _GOES_ON}
+        return state
 
     def _train(
         self,
@@ -267,11 +297,13 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         dtype: Any = (np.float64, np.float32)
         if not first:
             dtype = self._network().params.dtype
+        given = X, y, sample_weight
         X, y = self._validate(X, y, dtype, first)
         weights = _validate_weights(sample_weight, X)
         random_state = check_random_state(self.random_state)
         targets = self._encode(y, incremental, classes).astype(X.dtype, copy=False, order="C")
-        weights = self._weigh_classes(weights, y)
+        by_class = self._weights_of_classes(y)
+        weights = self._weigh(weights, y, by_class)
         n_outputs = self._count_outputs(targets)
         if first:
             self.n_outputs_ = n_outputs
@@ -285,21 +317,27 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         self._trained_by = (loss.name, loss.settings(vars(self)))
         self._check_recipe(X)
         rows = np.arange(X.shape[0])
-        held_out = self._validation(*validation)
+        held_out = self._validation(*validation, targets.shape[1], by_class)
         is_validated = held_out is not None or self.early_stopping
-        watched = self.best_validation_score_ if is_validated else self.best_loss_
-        if watched is None:  # trained before, but not in this way
-            self._start_watching(is_validated)
+        watched = self.best_validation_score_ if self.early_stopping else self.best_loss_
+        if watched is None or (is_validated and self.validation_scores_ is None):
+            self._start_watching(is_validated)  # trained before, but not in this way
         if held_out is None and self.early_stopping:
             rows, chosen = self._hold_out(rows, targets, random_state)
-            held_out = self._validate_on(X[chosen], y[chosen], targets[chosen], weights[chosen])
+            held_out = self._validate_on(
+                X[chosen],
+                targets[chosen],
+                weights[chosen],
+                (_safe_indexing(given[0], chosen), y[chosen]),
+                sample_weight is not None,
+            )
             if not held_out.weights.any():
                 raise ValueError(
                     "sample_weight is zero for all samples of the validation set, which leaves "
                     "nothing to score. Increase 'validation_fraction', or leave out samples of "
                     "weight 0."
                 )
-        tasks = None if incremental else Tasks(self, X, y, sample_weight)
+        tasks = None if incremental else Tasks(self, *given)
         data = Data(as_kernel_input(X), targets, weights)
         if self.solver == "lbfgs":
             assert tasks is not None  # partial_fit has refused
@@ -387,7 +425,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         params = fitted.params.astype(np.float64)
         network = Network(fitted.layout, params, fitted.activations, fitted.loss, fitted.settings)
         self._take_weights(network)  # for scorers and callbacks
-        monitor = self._monitor(network, first)
+        monitor = self._monitor(network, first, validation, tasks)
         validation = None if validation is None else as_doubles(validation)
         recipe = self._recipe(random_state)
         _lbfgs.run(self, network, recipe, monitor, validation, as_doubles(data), rows, tasks)
@@ -415,6 +453,9 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
             optimizer = Optimizer.table[self.solver]
             self._optimizer = optimizer.start(hyperparameters, network.params)
             self._averaging = Averaging(self.ema_decay, network.params)
+        if (self._averaging.mean is None) != (self.ema_decay is None):
+            self._averaging = Averaging(self.ema_decay, network.params)
+        self._averaging.as_own(network.params.dtype)
         self._optimizer.slots = self._optimizer.slots.astype(network.params.dtype, copy=False)
         _fit.run(
             self,
@@ -423,7 +464,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
             self._schedule(),
             self._recipe(random_state),
             self._averaging,
-            self._monitor(network, first),
+            self._monitor(network, first, validation, tasks),
             validation,
             data,
             rows,
@@ -493,16 +534,21 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
                     f"needs one smooth objective. Choose one of {sorted(Optimizer.table)}."
                 )
 
-    def _monitor(self, network: Network, first: bool) -> Monitor:
-        from sknet.monitoring import LossMonitor, ScoreMonitor
+    def _monitor(
+        self, network: Network, first: bool, validation: Validation | None, tasks: Tasks | None
+    ) -> Monitor:
+        from sknet.monitoring import Monitor
 
         restore = self.early_stopping if self.restore_best is None else self.restore_best
-        by_score = self.early_stopping or (restore and self.validation_scores_ is not None)
-        if not by_score:
-            return LossMonitor(self, restore)
-        return ScoreMonitor(self, restore, network.params.copy() if first else None)
+        if tasks is None or not restore:  # one pass has no best epoch
+            return Monitor(self, None)
+        if validation is None:
+            return Monitor(self, "loss")
+        return Monitor(self, "score", network.params.copy() if first else None)
 
-    def _validation(self, X: Any, y: Any, sample_weight: Any) -> Validation | None:
+    def _validation(
+        self, X: Any, y: Any, sample_weight: Any, n_targets: int, by_class: list[np.ndarray]
+    ) -> Validation | None:
         """Return the user's own validation data."""
         if X is None:
             for name, value in (("y_val", y), ("sample_weight_val", sample_weight)):
@@ -511,23 +557,40 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
             return None
         if y is None:
             raise ValueError("X_val was given without y_val. Give both, or neither.")
+        given = X, y
         X, y = self._validate(X, y, self.coefs_[0].dtype, False)
-        weights = self._weigh_classes(_validate_weights(sample_weight, X), y)
         targets = self._targets_of(y).astype(X.dtype, copy=False, order="C")
-        return self._validate_on(X, y, targets, weights)
+        if targets.shape != (X.shape[0], n_targets):
+            raise ValueError(
+                f"y_val of shape {y.shape} is not of the form of y, of which there are {n_targets} "
+                "for each sample. Give targets of the same kind for both."
+            )
+        weights = self._weigh(_validate_weights(sample_weight, X), y, by_class)
+        return self._validate_on(X, targets, weights, given, sample_weight is not None)
 
     def _validate_on(
-        self, X: Any, y: np.ndarray, targets: np.ndarray, weights: np.ndarray
+        self,
+        X: Any,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        given: tuple[Any, Any],
+        is_weighted: bool,
     ) -> Validation:
-        """Return validation data with the score that ``scoring`` asks for."""
+        """Return validation data with the score that ``scoring`` asks for.
+
+        Scorers take the data as they were `given`, with the names of their columns.
+        """
         from sknet._network import as_kernel_input
         from sknet.monitoring import Validation
 
+        is_weighted = is_weighted or getattr(self, "class_weight", None) is not None
+        options = {"sample_weight": weights} if is_weighted else {}
+
         def own(network: Network, scores: np.ndarray) -> float:
-            return self._validation_score(scores, targets, weights)
+            return self._validation_score(network, scores, targets, weights)
 
         def theirs(network: Network, scores: np.ndarray) -> float:
-            return float(scorer(self, X, y))
+            return float(scorer(self, *given, **options))
 
         score: Callable[[Network, np.ndarray], float] | None = own
         if self.scoring == "loss":
@@ -636,7 +699,11 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
             self._take_weights(self._network())
         if hasattr(self, "_optimizer"):
             # A memory map of a file would be read-only, or training would write to the file.
+            # Nor may a copy share its moments with a model that is being trained.
+            self._optimizer = copy.copy(self._optimizer)
             self._optimizer.slots = np.array(self._optimizer.slots)
+        if hasattr(self, "_averaging"):
+            self._averaging = copy.deepcopy(self._averaging)
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags: sparse input is accepted, several targets as well."""
@@ -788,7 +855,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     restore_best : bool or None, default=None
         Whether the weights of the best epoch are kept: best by validation score
         where there is one to go by, else by training loss. None keeps them with
-        ``early_stopping``.
+        ``early_stopping``. Not used by `partial_fit`.
 
     Attributes
     ----------
@@ -985,11 +1052,33 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
         return np.searchsorted(self.classes_, y).reshape(-1, 1)
 
-    def _weigh_classes(self, weights: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _weights_of_classes(self, y: np.ndarray) -> list[np.ndarray]:
         if self.class_weight is None:
-            return weights
-        by_class = compute_sample_weight(self.class_weight, y)
-        return weights * by_class.astype(weights.dtype)
+            return []
+        if not self._label_binarizer.y_type_.startswith("multilabel"):
+            kinds, columns, classes = [self.class_weight], [y], self.classes_
+        else:
+            columns, classes = list(np.asarray(y).T), np.array([0, 1])
+            kinds = self.class_weight
+            if isinstance(kinds, str):
+                kinds = [kinds] * len(columns)
+            if isinstance(kinds, dict) or len(kinds) != len(columns):
+                raise ValueError(
+                    f"class_weight={self.class_weight} must be 'balanced' or a list of one dict "
+                    f"for each of the {len(columns)} labels."
+                )
+        tables = []
+        for kind, column in zip(kinds, columns, strict=True):
+            # A label that all samples have, or none, weighs nothing.
+            present = np.isin(classes, column) if isinstance(kind, str) else slice(None)
+            table = np.ones(len(classes))
+            table[present] = compute_class_weight(kind, classes=classes[present], y=column)
+            if not (np.isfinite(table).all() and table.min() >= 0):
+                raise ValueError(
+                    f"class_weight={self.class_weight} must have finite weights >= 0 only."
+                )
+            tables.append(table)
+        return tables
 
     def _check_known_classes(self, classes: np.ndarray) -> None:
         if self.warm_start and set(classes) != set(self.classes_):
@@ -1018,7 +1107,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         # Two classes only, although scikit-learn's documentation says "except multilabel".
         return targets[:, 0] if self.n_outputs_ == 1 else None
 
-    def _validation_score(self, scores: np.ndarray, targets: np.ndarray, weights: Any) -> float:
+    def _validation_score(
+        self, network: Network, scores: np.ndarray, targets: np.ndarray, weights: Any
+    ) -> float:
         # accuracy_score's definition, on codes: decoding labels at every epoch would cost
         # more than the epoch.
         if self._is_multiclass():
@@ -1275,7 +1366,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     restore_best : bool or None, default=None
         Whether the weights of the best epoch are kept: best by validation score
         where there is one to go by, else by training loss. None keeps them with
-        ``early_stopping``.
+        ``early_stopping``. Not used by `partial_fit`.
 
     Attributes
     ----------
@@ -1445,9 +1536,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _loss_part(self) -> type[Loss]:
         return Loss.find(self.loss, "numbers")
 
-    def _validation_score(self, scores: np.ndarray, targets: np.ndarray, weights: Any) -> float:
-        loss, settings = self._trained_by
-        Loss.table[loss].link(scores, np.array(settings))
+    def _validation_score(
+        self, network: Network, scores: np.ndarray, targets: np.ndarray, weights: Any
+    ) -> float:
+        network.link(scores)
         if not np.isfinite(scores).all():
             return np.nan
         return self._score_of(targets, scores, weights)
@@ -1474,9 +1566,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._score_of(y.reshape(len(y), -1), predicted.reshape(len(y), -1), sample_weight)
 
     def _score_of(self, y: np.ndarray, predicted: np.ndarray, weights: Any) -> float:
-        if self.loss != "quantile":
+        loss, settings = self._trained_by
+        if loss != "quantile":
             return r2_score(y, predicted, sample_weight=weights)
-        quantiles = np.ravel(self.quantile)
+        quantiles = settings[1:]  # behind whether they rise
         scores = [
             d2_pinball_score(y[:, j], column, sample_weight=weights, alpha=quantile)
             for j, columns in enumerate(np.split(predicted.T, y.shape[1]))

@@ -207,8 +207,9 @@ def input_gradients(
     The derivative d score / d x of [1]_ (there its absolute value is shown as a
     *saliency map*), in units of the score per unit of the feature. The score is
     the raw one, before any link: for a classifier that of `decision_function`,
-    log-odds in nats, for a regressor the prediction, or with ``loss='poisson'``
-    its logarithm. After the link the derivative would vanish wherever a class
+    log-odds in nats; for a regressor the prediction, its logarithm with
+    ``loss='poisson'`` or 'gamma', and with ``non_crossing`` what adds up to it.
+    After the link the derivative would vanish wherever a class
     is certain. For two classes the log-odds of ``classes_[0]`` are those of
     ``classes_[1]`` with the other sign.
 

@@ -40,9 +40,10 @@ class Loss(Part):
     @classmethod
     def find(cls, public: str, targets: str) -> type[Loss]:
         """Return the loss that a user's word means for targets of a kind."""
-        return next(
-            loss for loss in cls.table.values() if loss.public == public and loss.targets == targets
-        )
+        for loss in cls.table.values():
+            if loss.public == public and loss.targets == targets:
+                return loss
+        raise ValueError(f"loss={public!r} is not for targets that are {targets}.")
 
     @classmethod
     def choices(cls, *targets: str) -> list[str]:

@@ -48,8 +48,8 @@ class History(dict[str, list[float]]):
 class Validation(NamedTuple):
     """Data that training does not learn from, as kernels take it, and how to score on them.
 
-    `score` returns the score of a network, the higher the better; it may be NaN.
-    `None` scores by the loss.
+    `score` returns the score of a network by its raw scores, the higher the
+    better; it may be NaN. `None` scores by the loss.
     """
 
     X: np.ndarray | CSR
@@ -59,7 +59,7 @@ class Validation(NamedTuple):
 
     def record(self, model: Any, network: Network) -> None:
         """Append loss and score of an epoch to the model's curves."""
-        scores = network.scores(self.X)
+        scores = network.scores(self.X, n_jobs=model.n_jobs)
         loss = network.mean_loss(scores, self.targets, self.weights)
         model.validation_loss_curve_.append(loss)
         score = -loss if self.score is None else self.score(network, scores)
@@ -69,84 +69,51 @@ class Validation(NamedTuple):
 class Monitor:
     """Counts epochs in a row without progress, and keeps the weights of the best one.
 
+    Progress is a training loss at least ``tol`` below ``best_loss_``, or with
+    ``early_stopping`` a validation score at least ``tol`` above
+    ``best_validation_score_``.
+
     Parameters
     ----------
     model : object
-        Holds ``_no_improvement_count`` and the attributes that subclasses name.
-    restore_best : bool
-        Whether to go back to the best epoch's weights when training ends.
+        Holds the curves, the bests and ``_no_improvement_count``.
+    keeps : {'loss', 'score'} or None
+        By what the best epoch is chosen whose weights are put back when training
+        ends. None leaves the last ones.
     best_params : ndarray of shape (n_parameters,) or None
-        What to go back to if no epoch is better than those before.
+        What to put back if no epoch is better than those before.
     """
 
-    quantity: str
-
     def __init__(
-        self, model: Any, restore_best: bool, best_params: np.ndarray | None = None
+        self, model: Any, keeps: str | None, best_params: np.ndarray | None = None
     ) -> None:
-        self.model, self.restore_best = model, restore_best
-        self.best_params = best_params if restore_best else None
-
-    def is_stalled(self) -> bool:
-        """Return whether the last epoch was no progress of at least ``tol``."""
-        raise NotImplementedError
-
-    def is_best(self) -> bool:
-        """Return whether the last epoch was the best, and take note if so."""
-        raise NotImplementedError
+        self.model, self.keeps, self.best_params = model, keeps, best_params
+        self.quantity = "Validation score" if model.early_stopping else "Training loss"
 
     def epoch_ends(self, network: Network) -> None:
         """Take note of the last epoch."""
-        model = self.model
-        model._no_improvement_count = model._no_improvement_count + 1 if self.is_stalled() else 0
-        if self.is_best() and self.restore_best:
+        model, is_better = self.model, {"loss": False, "score": False}
+        loss, best = model.loss_curve_[-1], model.best_loss_
+        if best is not None:  # scikit-learn keeps none with early stopping
+            is_stalled = loss > best - model.tol
+            is_better["loss"] = loss < best
+        if model.validation_scores_:
+            score, best_score = model.validation_scores_[-1], model.best_validation_score_
+            is_better["score"] = score > best_score
+            if model.early_stopping:
+                is_stalled = score < best_score + model.tol
+        model._no_improvement_count = model._no_improvement_count + 1 if is_stalled else 0
+        if is_better["loss"]:
+            model.best_loss_ = loss
+        if is_better["score"]:
+            model.best_validation_score_ = score
+        if self.keeps is not None and is_better[self.keeps]:
             self.best_params = network.params.copy()
 
     def training_ends(self, network: Network) -> None:
         """Put the best weights back, if wanted."""
         if self.best_params is not None:
             network.params[:] = self.best_params
-
-
-class LossMonitor(Monitor):
-    """Watches the training loss: ``loss_curve_`` and ``best_loss_``."""
-
-    quantity = "Training loss"
-
-    def is_stalled(self) -> bool:
-        """Return whether the loss is not ``tol`` below the best."""
-        return bool(self.model.loss_curve_[-1] > self.model.best_loss_ - self.model.tol)
-
-    def is_best(self) -> bool:
-        """Return whether it is below the best."""
-        model = self.model
-        if model.validation_scores_:
-            model.best_validation_score_ = np.fmax(
-                model.best_validation_score_, model.validation_scores_[-1]
-            )
-        better = model.loss_curve_[-1] < model.best_loss_
-        if better:
-            model.best_loss_ = model.loss_curve_[-1]
-        return bool(better)
-
-
-class ScoreMonitor(Monitor):
-    """Watches the validation score: ``validation_scores_`` and ``best_validation_score_``."""
-
-    quantity = "Validation score"
-
-    def is_stalled(self) -> bool:
-        """Return whether the score is not ``tol`` above the best."""
-        model = self.model
-        return bool(model.validation_scores_[-1] < model.best_validation_score_ + model.tol)
-
-    def is_best(self) -> bool:
-        """Return whether it is above the best."""
-        score = self.model.validation_scores_[-1]
-        better = score > self.model.best_validation_score_
-        if better:
-            self.model.best_validation_score_ = score
-        return bool(better)
 
 
 class Report:

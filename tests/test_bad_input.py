@@ -652,9 +652,7 @@ FAILURES = {
 @every_estimator
 @pytest.mark.parametrize(
     ("solver", "name"),
-    # L-BFGS holds nothing out.
-    [("adam", name) for name in FAILURES]
-    + [("lbfgs", name) for name in FAILURES if name != "validation fraction"],
+    [(solver, name) for name in FAILURES for solver in ("adam", "lbfgs")],
 )
 @pytest.mark.parametrize("warm_start", [False, True])
 def test_a_failing_fit_leaves_the_model(estimator, name, solver, warm_start, digits, diabetes):

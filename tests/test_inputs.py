@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import DataConversionWarning
 
 from sknet import MLPClassifier, MLPRegressor, _training
-from sknet.monitoring import LossMonitor, ScoreMonitor
+from sknet.monitoring import Monitor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -478,7 +478,7 @@ def test_interruption_in_an_epoch_keeps_the_epochs_before(sparse, small, monkeyp
 
 
 def test_interruption_between_epochs_keeps_the_last_one(small, monkeypatch):
-    monkeypatch.setattr(LossMonitor, "epoch_ends", interrupting(LossMonitor.epoch_ends, at=3))
+    monkeypatch.setattr(Monitor, "epoch_ends", interrupting(Monitor.epoch_ends, at=3))
     with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
         model = classifier(max_iter=50).fit(*small)
     monkeypatch.undo()
@@ -491,7 +491,7 @@ def test_interruption_with_early_stopping_restores_the_best_epoch(small, monkeyp
     parameters = {"early_stopping": True, "validation_fraction": 0.5}
     parameters |= {"learning_rate_init": 0.1, "random_state": 3}
     best = classifier(max_iter=1, **parameters).fit(*small)
-    monkeypatch.setattr(ScoreMonitor, "epoch_ends", interrupting(ScoreMonitor.epoch_ends, at=3))
+    monkeypatch.setattr(Monitor, "epoch_ends", interrupting(Monitor.epoch_ends, at=3))
     with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
         model = classifier(max_iter=50, **parameters).fit(*small)
     assert model.n_iter_ == 3

@@ -7,6 +7,7 @@ import sys
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import sklearn
@@ -192,6 +193,88 @@ def test_in_a_pipeline(split):
     assert pipeline.score(X_val, y_val) == pytest.approx(pipeline[-1].validation_scores_[-1])
 
 
+@pytest.mark.parametrize(
+    ("Y", "y_val"),
+    [
+        (np.zeros((30, 3)), np.zeros(30)),
+        (np.zeros(30), np.zeros((30, 3))),
+        (np.ones((30, 2), int), np.arange(30) % 2),
+    ],
+    ids=["one of three outputs", "three of one", "labels"],
+)
+@pytest.mark.parametrize("scoring", [None, "loss"])
+def test_validation_targets_of_another_form(Y, y_val, scoring):
+    X = np.random.RandomState(0).normal(size=(30, 4))
+    cls = MLPClassifier if Y.dtype == int else MLPRegressor
+    model = cls(hidden_layer_sizes=(3,), scoring=scoring, max_iter=2)
+    with pytest.raises(ValueError, match=r"y_val of shape|Multilabel|multilabel"):
+        model.fit(X, Y, X_val=X, y_val=y_val)
+
+
+def test_scorers_get_the_weights(split):
+    X, y, X_val, y_val = split
+    weights = np.random.RandomState(0).gamma(2.0, size=len(y_val))
+    own, theirs = (
+        classifier(scoring=s).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weights)
+        for s in (None, "accuracy")
+    )
+    assert_allclose(own.validation_scores_, theirs.validation_scores_, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("error:X does not have valid feature names")
+def test_scorers_and_callbacks_get_the_names(split):
+    X, y, X_val, y_val = (pd.DataFrame(v).add_prefix("p") if v.ndim == 2 else v for v in split)
+    classifier(scoring="accuracy").fit(X, y, X_val=X_val, y_val=y_val)
+    classifier(scoring="accuracy", early_stopping=True).fit(X, y)
+    if HAS_CALLBACKS:
+        classifier().set_callbacks(Recorder()).fit(X, y)
+
+
+def test_watching_in_turn(split):
+    """Training loss or validation score, with validation data or without, call by call."""
+    X, y, X_val, y_val = split
+    model = classifier(early_stopping=True, warm_start=True, max_iter=2).fit(X, y)
+    model.set_params(early_stopping=False).fit(X, y, X_val=X_val, y_val=y_val)
+    model.fit(X, y)
+    model.set_params(early_stopping=True).fit(X, y, X_val=X_val, y_val=y_val)
+    model.set_params(early_stopping=False).partial_fit(X, y, X_val=X_val, y_val=y_val)
+    assert np.isfinite(model.loss_curve_).all()
+
+
+def test_keeping_the_best_does_not_stop(split):
+    """What stops is the training loss, unless early stopping is asked for."""
+    X, y, X_val, y_val = split
+    model = classifier(restore_best=True, max_iter=40, learning_rate_init=0.01, tol=1e-5)
+    model.fit(X, y, X_val=X_val, y_val=y_val)
+    assert model.n_iter_ == 40
+    assert model.best_loss_ == min(model.loss_curve_)
+    assert model.score(X_val, y_val) == pytest.approx(max(model.validation_scores_))
+
+
+@pytest.mark.parametrize("incremental", [False, True])
+def test_a_fit_that_fails_on_the_way_leaves_the_model(split, incremental):
+    """Weights, curves and moments, although training writes to those very arrays."""
+    X, y, X_val, y_val = split
+
+    def scorer(estimator, X, y):
+        if scorer.fails:
+            raise RuntimeError("on purpose")
+        return 0.0
+
+    scorer.fails = False
+    validation = {"X_val": X_val, "y_val": y_val}
+    model = classifier(scoring=scorer, warm_start=True, ema_decay=0.5).fit(X, y, **validation)
+    other = clone(model).fit(X, y, **validation)
+    scorer.fails = True
+    with pytest.raises(RuntimeError, match="on purpose"):
+        (model.partial_fit if incremental else model.fit)(X, y, **validation)
+    scorer.fails = False
+    for fitted in (model, other):
+        fitted.partial_fit(X, y, **validation)
+    assert model.loss_curve_ == other.loss_curve_
+    assert_array_equal(model.coefs_[0], other.coefs_[0])
+
+
 def test_history(split):
     X, y, X_val, y_val = split
     model = classifier().fit(X, y, X_val=X_val, y_val=y_val)
@@ -322,6 +405,29 @@ def test_nested_bars_under_a_grid_search(split, backend, capsys):
     out = capsys.readouterr().out
     assert "GridSearchCV" in out
     assert "MLPClassifier" in out
+
+
+@needs_callbacks
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_callbacks_do_not_touch_training(split, n_jobs):
+    """A copy that predicts shares no moments: training goes on as without it."""
+    X, y, *_ = split
+    models = [classifier(n_jobs=n_jobs, max_iter=8, hidden_layer_sizes=(400,)) for _ in range(2)]
+    models[0].set_callbacks(Recorder())
+    for model in models:
+        model.fit(X, y).set_callbacks() if hasattr(model, "set_callbacks") else None
+        model.partial_fit(X, y)
+    assert_array_equal(models[0].coefs_[0], models[1].coefs_[0])
+
+
+@needs_callbacks
+def test_every_epoch_of_lbfgs_that_begins_ends(split):
+    callback = Recorder()
+    X, y, *_ = split
+    model = classifier(solver="lbfgs", max_iter=500, tol=1e-2, alpha=1.0).set_callbacks(callback)
+    model.fit(X, y)
+    assert model.n_iter_ < 500, "it did not converge"
+    assert callback.heard.count("epoch begins") == callback.heard.count("epoch ends")
 
 
 @needs_callbacks

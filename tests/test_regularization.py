@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -165,6 +166,24 @@ def test_averaging_goes_on_in_partial_fit(data):
         assert_allclose(a, b, rtol=1e-12, atol=1e-14)
 
 
+def test_averaging_begins_anew_from_weights_set_by_hand(data):
+    X, y = data
+    net = MLPClassifier((9,), ema_decay=0.99, random_state=0, max_iter=20).fit(X, y)
+    net.coefs_ = [np.zeros_like(W) for W in net.coefs_]
+    before = [W.copy() for W in net.coefs_]
+    net.set_params(learning_rate_init=1e-300).partial_fit(X, y)
+    for W, expected in zip(net.coefs_, before, strict=True):
+        assert_allclose(W, expected, atol=1e-3)
+
+
+def test_averaging_of_a_model_in_a_mapped_file(data, tmp_path):
+    X, y = data
+    net = MLPClassifier((9,), ema_decay=0.9, random_state=0, max_iter=2).fit(X, y)
+    joblib.dump(net, tmp_path / "net")
+    loaded = joblib.load(tmp_path / "net", mmap_mode="r").partial_fit(X, y)
+    assert_array_equal(loaded.coefs_[0], net.partial_fit(X, y).coefs_[0])
+
+
 def test_scramble_is_one_to_one_and_even():
     """Mixing is by steps that can be undone, so no two numbers meet; bits are fair to 4 sigma."""
     values = np.array([scramble(int(x)) for x in range(2**14)])
@@ -296,6 +315,20 @@ def test_class_weights_are_sample_weights(data, class_weight, solver):
     a = MLPClassifier(**common, class_weight=class_weight).fit(X, y, sample_weight=own)
     b = MLPClassifier(**common).fit(X, y, sample_weight=expected)
     assert_allclose(a.coefs_[0], b.coefs_[0], rtol=1e-12, atol=1e-15)
+
+
+def test_class_weights_in_parts(data):
+    """A part need not have every class that weighs."""
+    X, y = data
+    net = MLPClassifier((9,), class_weight={1: 5.0}, random_state=0)
+    net.partial_fit(X[y != 1], y[y != 1], classes=range(10))
+    net.fit(X, y, X_val=X[y != 1], y_val=y[y != 1])
+
+
+@pytest.mark.parametrize("weights", [{0: -1.0, 1: 1.0}, {0: np.nan}, {0: 0.0, 1: 0.0}], ids=str)
+def test_class_weights_are_checked(data, weights):
+    with pytest.raises(ValueError, match="class_weight="):
+        MLPClassifier((3,), class_weight=weights).fit(data[0], data[1] % 2)
 
 
 def test_balanced_weights_are_refused_in_parts(data):

@@ -51,6 +51,9 @@ def assert_same_bits(a, b):
         {"solver": "sgd", "batch_size": 1300},
         {"solver": "lbfgs"},
         {"early_stopping": True, "batch_size": 5},
+        {"dropout": 0.5, "batch_size": 1100, "hidden_layer_sizes": (33, 20)},
+        {"l1_ratio": 0.5, "alpha": 0.1, "gradient_clip_norm": 0.1, "ema_decay": 0.9},
+        {"solver": "adamw", "activation": "gelu"},
     ],
     ids=str,
 )
@@ -66,6 +69,14 @@ def test_same_bits_for_any_number_of_threads(digits, all_threads, parameters, dt
         assert set(all_threads) == {n_jobs}
         assert_same_bits(one, several)
         assert_array_equal(one.predict_proba(X), several.predict_proba(X))
+
+
+def test_same_noise_for_any_number_of_threads(digits, all_threads):
+    one, two = (
+        MLPClassifier((20,), input_noise=0.1, batch_size=1100, max_iter=2, random_state=0, n_jobs=n)
+        for n in (1, 2)
+    )
+    assert_same_bits(one.fit(*digits), two.fit(*digits))
 
 
 def test_same_bits_in_every_run(digits, all_threads):
