@@ -17,6 +17,7 @@ from sknet._simd import (
     tile_full,
     tile_narrow,
     tile_row,
+    tile_wide,
 )
 
 # Depth is taken in blocks, so that a panel of B, two vectors wide, stays in the L1
@@ -57,8 +58,7 @@ def product(
     is_packed = transposed or m >= PACK_FROM
     j = 0
     while j < n:
-        is_full = m >= ROWS and n - j >= 2 * lanes
-        width = 2 * lanes if is_full else min(n - j, lanes)
+        width = min(n - j, 2 * lanes if m >= ROWS else lanes)
         for k in range(0, B.shape[0], BLOCK):
             depth = min(BLOCK, B.shape[0] - k)
             is_first, is_last = k == 0, k + depth == B.shape[0]
@@ -78,10 +78,15 @@ def product(
             else:
                 for t in range((m + ROWS - 1) // ROWS):
                     i = min(t * ROWS, m - ROWS)
-                    if is_full:
+                    if width == 2 * lanes:
                         tile_full(
                             A, i, k, depth, source, row, column, bias, sums, t, out, j, lanes,
                             is_first, is_last,
+                        )  # fmt: skip
+                    elif width > lanes:
+                        tile_wide(
+                            A, i, k, depth, source, row, column, bias, sums, t, out, j,
+                            width - lanes, is_first, is_last,
                         )  # fmt: skip
                     else:
                         tile_narrow(

@@ -315,6 +315,7 @@ class _Vectors:
 
 
 tile_full = _tile(ROWS, 2, masked=False)
+tile_wide = _tile(ROWS, 2, masked=True)
 tile_narrow = _tile(ROWS, 1, masked=True)
 tile_row = _tile(1, 1, masked=True)
 pack_rows = _pack(transposed=False)

@@ -15,6 +15,10 @@ from joblib import cpu_count, effective_n_jobs
 # threads would meet more often than they work, and none but the first is tried.
 LEAST_WORK = 1e6
 
+# From this many on, some milliseconds, several threads come first, without asking
+# whether they pay.
+SURE_WORK = 5e8
+
 # Below this many in all, starting threads costs more than they save.
 LEAST_SHARED_OUT = 1e8
 
@@ -41,6 +45,7 @@ class Team:
     def __init__(self, n_jobs: int | None, work: float) -> None:
         wanted = min(effective_n_jobs(n_jobs), cpu_count()) if work >= LEAST_WORK else 1
         self.n_threads = max(1, wanted)
+        self.work = work
         self.n_epochs = 0
         # Seconds of a step, last time that it was so many threads'. The first time does
         # not count: it may have compiled, or started threads.
@@ -68,17 +73,18 @@ class Team:
             yield 1, slice(0, n_steps)
             return
         part = max(1, n_steps // TRY_AGAIN) if n_steps > FEW else n_steps
-        tries = n_steps > FEW or self.n_epochs % TRY_AGAIN == 0
+        tries = n_steps > FEW or self.n_epochs % TRY_AGAIN == 0 or len(self.seconds) == 1
         at = 0
         while at < n_steps:
             by_speed = sorted(self.seconds, key=self.seconds.__getitem__)
             n_threads, end = self.n_threads, at + part
-            if 1 not in self.seconds:
+            if len(by_speed) == 2:
+                n_threads, end = (by_speed[1], end) if tries else (by_speed[0], n_steps)
+                tries = False
+            elif by_speed == [self.n_threads] and (self.n_epochs == 0 or not tries):
+                end = n_steps
+            elif 1 not in self.seconds and (by_speed or self.work < SURE_WORK):
                 n_threads = 1
-            elif len(by_speed) == 2 and tries:
-                n_threads, tries = by_speed[1], False
-            elif len(by_speed) == 2:
-                n_threads, end = by_speed[0], n_steps
             yield n_threads, slice(at, min(end, n_steps))
             at = end
         self.n_epochs += 1
