@@ -81,11 +81,17 @@ _networks: WeakKeyDictionary[BaseMLP, Network] = WeakKeyDictionary()
 # that `import sknet` costs little more than scikit-learn's own import.
 
 
-def _is_stochastic(model: BaseMLP) -> Literal[True]:
+def _can_fit_in_parts(model: BaseMLP) -> Literal[True]:
     if model.solver not in Optimizer.table:
         raise AttributeError(
             f"partial_fit is only available for stochastic optimizers "
             f"({', '.join(Optimizer.table)}). solver={model.solver!r} is not stochastic."
+        )
+    if getattr(model, "class_weight", None) == "balanced":
+        raise AttributeError(
+            "class_weight='balanced' is not for partial_fit, which sees a part of the data at a "
+            "time. Give the weights of all data: sklearn.utils.class_weight.compute_class_weight("
+            "'balanced', classes=classes, y=y) as a dict."
         )
     return True
 
@@ -328,7 +334,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
                 X[chosen],
                 targets[chosen],
                 weights[chosen],
-                (_safe_indexing(given[0], chosen), y[chosen]),
+                (_chosen_rows(given[0], X, chosen), y[chosen]),
                 sample_weight is not None,
             )
             if not held_out.weights.any():
@@ -706,10 +712,15 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
             self._averaging = copy.deepcopy(self._averaging)
 
     def __sklearn_tags__(self) -> Any:
-        """Return the tags: sparse input is accepted, several targets as well."""
+        """Return the tags: sparse input is accepted, unless noise would make it dense."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self.input_noise == 0
         return tags
+
+
+def _chosen_rows(given: Any, validated: Any, rows: np.ndarray) -> Any:
+    """Return rows of data as they were given, if they are a frame: its columns have names."""
+    return _safe_indexing(given, rows) if hasattr(given, "columns") else validated[rows]
 
 
 def _validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
@@ -1118,7 +1129,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             correct = ((scores > 0) == (targets > 0)).all(axis=1)
         return float(np.average(correct, weights=weights))
 
-    @available_if(_is_stochastic)
+    @available_if(_can_fit_in_parts)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
@@ -1157,12 +1168,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             If the first call names no classes, `y` has others, or
             ``early_stopping`` is set; and as `fit`.
         """
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' is not for partial_fit, which sees a part of the data "
-                "at a time. Give the weights of all data: sklearn.utils.class_weight."
-                "compute_class_weight('balanced', classes=classes, y=y) as a dict."
-            )
         validation = (X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation, incremental=True, classes=classes)
 
@@ -1577,7 +1582,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ]
         return float(np.mean(scores))
 
-    @available_if(_is_stochastic)
+    @available_if(_can_fit_in_parts)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,

@@ -68,7 +68,19 @@ def test_variants(name, variant):
             getattr(estimator_checks, check)(name, theirs)
 
 
+def falling(done):
+    return 1 - done
+
+
+def small(fan_in, fan_out, random_state):
+    return random_state.normal(scale=0.1, size=(fan_in, fan_out))
+
+
 COMMON = [
+    {"hidden_layer_sizes": (20, 10), "activation": ["tanh", "relu"]},
+    {"learning_rate": falling, "weight_init": small},
+    {"solver": "lbfgs", "activation": "silu"},
+    {"n_jobs": 2},
     {"alpha": 0.1, "l1_ratio": 0.5},
     {"dropout": 0.1},
     {"input_noise": 0.01},
@@ -93,19 +105,41 @@ FEATURES = [
     *(("MLPRegressor", parameters) for parameters in COMMON),
     *(
         ("MLPRegressor", {"loss": loss})
-        for loss in ("absolute_error", "huber", "log_cosh", "quantile", "poisson", "gamma")
+        for loss in ("absolute_error", "huber", "log_cosh", "quantile", "poisson")
     ),
+    ("MLPRegressor", {"loss": "gamma", "max_iter": 1000, "learning_rate_init": 0.03}),
 ]
+
+
+ANY_SIGN = {"check_regressor_multioutput": "it draws targets below 0, whatever the tags say"}
+
+
+def _weights_are_not_repeats(why):
+    kinds = ("dense", "sparse")
+    return {f"check_sample_weight_equivalence_on_{kind}_data": why for kind in kinds}
+
+
+RANDOM_ROWS = _weights_are_not_repeats("random numbers are drawn for each row, repeated or not")
+EXPECTED = {
+    "dropout": RANDOM_ROWS,
+    "input_noise": RANDOM_ROWS,
+    "class_weight": _weights_are_not_repeats("'balanced' counts rows, as in scikit-learn"),
+    "poisson": ANY_SIGN,
+    "gamma": ANY_SIGN,
+}
 
 
 @pytest.mark.parametrize(("name", "parameters"), FEATURES, ids=str)
 def test_with_each_feature(name, parameters):
     estimator = getattr(sknet, name)(max_iter=150, learning_rate_init=0.01).set_params(**parameters)
-    results = check_estimator(estimator, on_fail=None, on_skip=None)
+    expected: dict[str, str] = {}
+    for word in (*parameters, parameters.get("loss")):
+        expected |= EXPECTED.get(word, {})
+    results = check_estimator(
+        estimator, on_fail=None, on_skip=None, expected_failed_checks=expected
+    )
     assert sum(r["status"] == "passed" for r in results) > 45
-    failed = {
-        r["check_name"]: r["exception"] for r in results if r["status"] in ("failed", "xfail")
-    }
+    failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
     assert not failed
 
 

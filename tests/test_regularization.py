@@ -332,8 +332,11 @@ def test_class_weights_are_checked(data, weights):
 
 
 def test_balanced_weights_are_refused_in_parts(data):
-    with pytest.raises(ValueError, match="'balanced' is not for partial_fit"):
-        MLPClassifier(class_weight="balanced").partial_fit(*data, classes=range(10))
+    net = MLPClassifier(class_weight="balanced")
+    assert not hasattr(net, "partial_fit")
+    with pytest.raises(AttributeError) as error:
+        net.partial_fit(*data, classes=range(10))
+    assert "'balanced' is not for partial_fit" in str(error.value.__cause__)
 
 
 def test_class_weights_of_labels(data):
