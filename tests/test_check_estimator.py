@@ -129,7 +129,14 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize(("name", "parameters"), FEATURES, ids=str)
+def _describe(value):
+    """Return a test's name, the same in every process: functions by name, not by address."""
+    if isinstance(value, str):
+        return value
+    return "-".join(f"{k}={getattr(v, '__name__', v)}" for k, v in value.items())
+
+
+@pytest.mark.parametrize(("name", "parameters"), FEATURES, ids=_describe)
 def test_with_each_feature(name, parameters):
     estimator = getattr(sknet, name)(max_iter=150, learning_rate_init=0.01).set_params(**parameters)
     expected: dict[str, str] = {}
