@@ -181,7 +181,7 @@ def _progress_bar() -> Any:
 class Tasks:
     """Calls scikit-learn's callbacks at the beginning and the end of training and of each epoch.
 
-    Does nothing where scikit-learn, before 1.9, has none.
+    Does nothing where there are none, as before scikit-learn 1.9.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ class Tasks:
         self.data = {"estimator": model, "X": X, "y": y}
         self.metadata = {"sample_weight": sample_weight}
         self._context: Any = None
-        if hasattr(model, "_init_callback_context"):
+        if getattr(model, "_skl_callbacks", None):  # their tree costs more than a small epoch
             context = model._init_callback_context(max_subtasks=model.max_iter)
             self._context = context.call_on_fit_task_begin(**self.data, metadata=self.metadata)
         self._epoch: Any = None
