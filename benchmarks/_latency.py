@@ -9,7 +9,7 @@ from time import perf_counter
 import numba
 import numpy as np
 
-from sknet._barrier import _load, _store
+from sknet._engine.barrier import _load, _store
 
 TURNS = 100_000
 NANOSECONDS = 1e9

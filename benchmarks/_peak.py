@@ -17,7 +17,7 @@ from numba import types
 from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
-from sknet._simd import VECTOR_BITS
+from sknet._engine.simd import VECTOR_BITS
 
 SUMS = 12
 TURNS = 1_000_000

@@ -24,9 +24,9 @@ from _peak import peak
 from _problems import PROBLEMS
 from _timing import Table, loops_for, machine, one_thread, seconds, warn_of_environment
 
-from sknet._gemm import product, scratch_size
-from sknet._jit import execute
-from sknet._program import Program
+from sknet._engine.compilation import execute
+from sknet._engine.gemm import product, scratch_size
+from sknet._engine.program import Program
 
 SQUARES = (16, 32, 64, 128, 256, 512, 1024)
 COLUMNS = {

@@ -137,7 +137,7 @@ def recorded() -> Iterator[list[tuple[int, str, float, float]]]:
     """
     from numba.core import event
 
-    from sknet import _jit
+    from sknet._engine import compilation as _jit
 
     entries: list[Any] = []
     running: list[tuple[int, float, list[float]]] = []

@@ -6,8 +6,8 @@ the same model for the same seed, several times faster.
 
 from sknet.display import LossCurveDisplay, WeightsDisplay
 from sknet.estimators import MLPClassifier, MLPRegressor
+from sknet.hidden_sizes import HiddenLayerSizes
 from sknet.inspection import HiddenLayers, input_gradients
-from sknet.search import HiddenLayerSizes
 
 __version__ = "0.1.0.dev0"
 __all__ = [

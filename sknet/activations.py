@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from sknet._functions import exp, tanh
-from sknet._parts import Part
+from sknet._engine.functions import exp, tanh
+from sknet.parts import Part
 
 
 class Activation(Part):

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from sknet._parts import Part
 from sknet.activations import Activation
+from sknet.parts import Part
 
 
 class Initializer(Part):

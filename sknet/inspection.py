@@ -128,8 +128,8 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         ndarray of shape (n_samples, n_units)
             In the dtype of the network's weights.
         """
-        from sknet._network import as_kernel_input
-        from sknet._tracing import activations
+        from sknet._network.network import as_kernel_input
+        from sknet._network.tracing import activations
 
         check_is_fitted(self, "estimator_")
         mlp = _network_of(self.estimator_)
@@ -261,8 +261,8 @@ def input_gradients(
     >>> input_gradients(net, X, target=2).shape
     (150, 4)
     """
-    from sknet import _tracing
-    from sknet._network import as_kernel_input
+    from sknet._network.network import as_kernel_input
+    from sknet._network.network import tracing as _tracing
 
     mlp = _network_of(estimator)
     check_is_fitted(mlp, "coefs_")

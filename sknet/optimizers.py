@@ -17,12 +17,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from sknet._parts import Part
+from sknet.parts import Part
 
 # Parameters that are stepped at a time: with their slots they stay in the L1 cache. No
 # power of two: processors take addresses 4096 bytes apart for the same at first sight,
 # and would have each slot wait for the one before.
-STRETCH = 960
+PARAM_BLOCK = 960
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Optimizer(Part):
     ----------
     n_slots : int
         How many numbers it keeps for each parameter.
-    decouples : bool
+    decoupled_weight_decay : bool
         Whether weights shrink by ``weight_decay`` times the rate at each step,
         beside the gradient's step. Biases do not.
     learning_rate : float
@@ -43,12 +43,12 @@ class Optimizer(Part):
     t : int
         Steps taken.
     slots : ndarray of shape (n_slots * n_parameters,)
-        What it keeps, zero at first: for each STRETCH of parameters one slot
+        What it keeps, zero at first: for each PARAM_BLOCK of parameters one slot
         after the other.
     """
 
     n_slots: ClassVar[int]
-    decouples: ClassVar[bool] = False
+    decoupled_weight_decay: ClassVar[bool] = False
     learning_rate_init: float
     learning_rate: float = field(init=False)
     t: int = field(init=False, default=0)
@@ -206,7 +206,7 @@ class AdamW(Adam, name="adamw"):
     ICLR, arXiv:1711.05101, algorithm 2.
     """
 
-    decouples = True
+    decoupled_weight_decay = True
 
 
 class AMSGrad(Adam, name="amsgrad"):
@@ -351,7 +351,7 @@ class Lion(Optimizer, name="lion"):
     """
 
     n_slots = 1
-    decouples = True
+    decoupled_weight_decay = True
     beta_1: float
     beta_2: float
 

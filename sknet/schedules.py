@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from sknet._parts import Part
+from sknet.parts import Part
 
 
 @dataclass
@@ -76,7 +76,7 @@ def schedule_for(
 
 
 @dataclass
-class Warmed(Schedule):
+class WithWarmup(Schedule):
     """Schedules that begin with a warm-up, and fall after it.
 
     The factor at a fraction f of the training is min(1, f / ``warmup_fraction``)
@@ -111,12 +111,12 @@ class Warmed(Schedule):
 
 
 @dataclass
-class Constant(Warmed, name="constant"):
+class Constant(WithWarmup, name="constant"):
     """The rate stays as it is."""
 
 
 @dataclass
-class InverseScaling(Warmed, name="invscaling"):
+class InverseScaling(WithWarmup, name="invscaling"):
     """The rate falls with the number t of samples seen.
 
     rate_t = learning_rate_init / (t + 1)**power_t, in force from the second
@@ -132,7 +132,7 @@ class InverseScaling(Warmed, name="invscaling"):
 
 
 @dataclass
-class Adaptive(Warmed, name="adaptive"):
+class Adaptive(WithWarmup, name="adaptive"):
     """The rate is divided by 5 at each plateau, and training stops once it is 1e-6 or less."""
 
     def plateau(self, rate):
@@ -148,7 +148,7 @@ def half_cosine(x: np.ndarray) -> np.ndarray:
 
 
 @dataclass
-class Cosine(Warmed, name="cosine"):
+class Cosine(WithWarmup, name="cosine"):
     """The rate falls along half a cosine, to 0 at the end of training.
 
     factor = (1 + cos(pi s)) / 2, where s goes from 0 at the end of the
@@ -166,7 +166,7 @@ class Cosine(Warmed, name="cosine"):
 
 
 @dataclass
-class Exponential(Warmed, name="exponential"):
+class Exponential(WithWarmup, name="exponential"):
     """The rate falls by the same factor in every epoch, a little at each step.
 
     factor = decay_rate**n, n being the epochs since the warm-up, parts
@@ -182,7 +182,7 @@ class Exponential(Warmed, name="exponential"):
 
 
 @dataclass
-class Step(Warmed, name="step"):
+class Step(WithWarmup, name="step"):
     """The rate falls every ``decay_epochs`` epochs, and stays in between.
 
     factor = decay_rate**floor(n / decay_epochs), n being the epochs

@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, ndtr
 
-from sknet import _jit
+from sknet._engine import compilation as _jit
 from sknet.activations import Activation
 
 DTYPES = [np.float64, np.float32]

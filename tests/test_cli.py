@@ -17,8 +17,8 @@ from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_info
 
 import sknet
-from sknet import digits as job
-from sknet.__main__ import main
+from sknet._cli import digits as job
+from sknet._cli.main import main
 from sknet.activations import Activation
 from sknet.losses import Loss
 from sknet.optimizers import Optimizer

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sknet import _jit
-from sknet._functions import exp, flat, tanh
+from sknet._engine import compilation as _jit
+from sknet._engine.functions import exp, flat, tanh
 
 
 @numba.njit(**_jit.OPTIONS)

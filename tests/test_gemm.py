@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from sknet._gemm import BLOCK, PACK_FROM, product, scratch_size
-from sknet._jit import PYTHON_MODE, execute, kernel
-from sknet._program import Program
+from sknet._engine.compilation import PYTHON_MODE, execute, kernel
+from sknet._engine.gemm import BLOCK, PACK_FROM, product, scratch_size
+from sknet._engine.program import Program
 
 
 @kernel
-def carry_out(table, n, like):
+def run_program(table, n, like):
     execute(table, 0, n, like)
 
 
@@ -26,7 +26,7 @@ def multiply(A, B, bias):
     program = Program(A.dtype)
     program.add("product", product, A, B, bias, scratch[:-1], out)
     table, _ = program.finish()
-    carry_out(table, 1, bias)
+    run_program(table, 1, bias)
     outside = np.ones(frame.shape, bool)
     outside[1:-1, 1:-2] = False
     assert np.isnan(frame[outside]).all()

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
 from sknet import HiddenLayers, MLPClassifier, MLPRegressor
-from sknet._html import MOST_POINTS, network_html
+from sknet.estimators.html import MOST_POINTS, network_html
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

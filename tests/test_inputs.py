@@ -11,8 +11,9 @@ import sklearn.neural_network
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import DataConversionWarning
 
-from sknet import MLPClassifier, MLPRegressor, _training
-from sknet.monitoring import Monitor
+from sknet import MLPClassifier, MLPRegressor
+from sknet._training.epoch import epoch as _training
+from sknet._training.monitor import Monitor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

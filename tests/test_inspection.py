@@ -26,11 +26,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sknet import HiddenLayers, MLPClassifier, MLPRegressor, _team, input_gradients
-from sknet._jit import PYTHON_MODE
-from sknet._network import CHUNK, Layout, Network, as_kernel_input
-from sknet._tracing import activations as hidden_activations
-from sknet._tracing import input_gradients as network_gradients
+from sknet import HiddenLayers, MLPClassifier, MLPRegressor, input_gradients
+from sknet._engine import threads as _team
+from sknet._engine.compilation import PYTHON_MODE
+from sknet._network.network import PREDICT_ROWS, Layout, Network, as_kernel_input
+from sknet._network.tracing import activations as hidden_activations
+from sknet._network.tracing import input_gradients as network_gradients
 from sknet.activations import Activation
 from sknet.losses import Loss
 
@@ -56,7 +57,7 @@ SMALL = {"hidden_layer_sizes": (7, 4), "max_iter": 3, "random_state": 0}
 def rows() -> tuple[np.ndarray, np.ndarray]:
     """Return three chunks of rows, the last one short, and three classes."""
     rng = np.random.RandomState(0)
-    X = rng.normal(size=(2 * CHUNK + 13, 5)) * (rng.rand(2 * CHUNK + 13, 5) < 0.7)
+    X = rng.normal(size=(2 * PREDICT_ROWS + 13, 5)) * (rng.rand(2 * PREDICT_ROWS + 13, 5) < 0.7)
     return X, rng.randint(3, size=len(X))
 
 
@@ -272,7 +273,7 @@ def test_no_hidden_layers(rows):
         make_pipeline(StandardScaler(), MLPClassifier()),
         FrozenEstimator(LogisticRegression()),
     ],
-    ids=["scikit-learn's", "pipeline", "frozen"],
+    ids=["scikit-learn's", "pipeline", "read_only"],
 )
 def test_other_estimators(rows, other):
     with pytest.raises(TypeError, match="MLPClassifier or MLPRegressor"):

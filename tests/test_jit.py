@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import sknet
-from sknet import _jit
+from sknet._engine import compilation as _jit
 
 FIT = """
     import numba.core.event
@@ -69,7 +69,7 @@ def test_change_in_another_file_is_seen(package):
     """Numba alone would go on with a loss that has an older exp compiled in."""
     cache = {"NUMBA_CACHE_DIR": str(package / "cache")}
     before = run(FIT, package, **cache).stdout.split()[1]
-    changed = package / "sknet" / "_simd.py"
+    changed = package / "sknet" / "_engine" / "simd.py"
     text, code = changed.read_text(), 'value = code.call("fma", power, rest, power)'
     assert text.count(code) == 1
     changed.write_text(text.replace(code, "value = power"))
@@ -116,7 +116,7 @@ def test_one_address_for_all_threads():
 
 def test_frozen_is_a_view():
     a = np.zeros(3)
-    view = _jit.frozen(a)
+    view = _jit.read_only(a)
     assert not view.flags.writeable
     assert a.flags.writeable
     assert np.shares_memory(a, view)

@@ -14,8 +14,8 @@ from sklearn import linear_model, metrics
 from sklearn.model_selection import train_test_split
 
 from sknet import MLPClassifier, MLPRegressor
-from sknet._jit import execute, kernel
-from sknet._program import Program
+from sknet._engine.compilation import execute, kernel
+from sknet._engine.program import Program
 from sknet.losses import Loss
 
 
@@ -88,7 +88,7 @@ def batch(case, n=40, seed=0):
 
 
 @kernel
-def carry_out(table, n, like):
+def run_program(table, n, like):
     execute(table, 0, n, like)
 
 
@@ -101,7 +101,7 @@ def run(case, scores, y, weights):
     program.add("loss", case.part.loss, scores, y, weights, settings, delta, values)
     program.add("link", case.part.link, linked, settings)
     table, _ = program.finish()
-    carry_out(table, 2, scores)
+    run_program(table, 2, scores)
     return values, delta, linked
 
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknet._network import CHUNK, Layout, Network, as_kernel_input
-from sknet._team import Team
-from sknet._training import PIECE, Data, Recipe, Training
+from sknet._engine.threads import Team
+from sknet._network.network import PREDICT_ROWS, Layout, Network, as_kernel_input
+from sknet._training.epoch import MICROBATCH, Data, Recipe, Training
 from sknet.activations import Activation
 from sknet.losses import Loss
 
@@ -114,7 +114,7 @@ def test_squared_error_of_several_outputs():
 
 
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
-@pytest.mark.parametrize("n", [PIECE, PIECE + 1, 2 * PIECE, 2 * PIECE + 13])
+@pytest.mark.parametrize("n", [MICROBATCH, MICROBATCH + 1, 2 * MICROBATCH, 2 * MICROBATCH + 13])
 def test_batch_in_pieces(n, sparse):
     """A batch that is taken in several pieces is the sum of them."""
     network, X, targets, weights = problem("log_loss", 2, True, n=n)
@@ -172,7 +172,9 @@ def test_any_shape(n, units, activation, sparse, seed):
 
 
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
-@pytest.mark.parametrize("n", [1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7])
+@pytest.mark.parametrize(
+    "n", [1, PREDICT_ROWS - 1, PREDICT_ROWS, PREDICT_ROWS + 1, 3 * PREDICT_ROWS + 7]
+)
 @pytest.mark.parametrize("loss", Loss.table)
 def test_prediction_in_chunks(loss, n, sparse):
     network, X, *_ = problem(loss, 2, False, n=n)

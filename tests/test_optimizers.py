@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
 from sknet import MLPClassifier
-from sknet._jit import kernel
+from sknet._engine.compilation import kernel
 from sknet.optimizers import Optimizer
 
 HYPERPARAMETERS = {
@@ -39,7 +39,7 @@ def walk(name, params, grads, rates, hyperparameters=HYPERPARAMETERS):
         part = slice(epoch, epoch + PER_EPOCH)
         constants = optimizer.constants(rates[part])
         for grad, rate, row in zip(grads[part], rates[part], constants, strict=True):
-            if optimizer.decouples:
+            if optimizer.decoupled_weight_decay:
                 params *= 1 - rate * WEIGHT_DECAY
             optimizer.step(params, grad, slots, row)
         optimizer.t += len(constants)

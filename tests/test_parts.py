@@ -13,11 +13,11 @@ from sklearn.datasets import load_iris
 
 import sknet
 from sknet import MLPClassifier, MLPRegressor
-from sknet._parts import Part
 from sknet.activations import Activation
 from sknet.initialization import Initializer
 from sknet.losses import Loss
 from sknet.optimizers import Optimizer
+from sknet.parts import Part
 from sknet.schedules import Schedule
 
 DOCS = Path(sknet.__file__).parent.parent / "docs"

@@ -14,7 +14,7 @@ from sklearn.metrics import log_loss, recall_score
 from sklearn.model_selection import train_test_split
 
 from sknet import MLPClassifier, MLPRegressor
-from sknet._functions import scramble
+from sknet._engine.functions import hash32
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -184,9 +184,9 @@ def test_averaging_of_a_model_in_a_mapped_file(data, tmp_path):
     assert_array_equal(loaded.coefs_[0], net.partial_fit(X, y).coefs_[0])
 
 
-def test_scramble_is_one_to_one_and_even():
+def test_hash32_is_one_to_one_and_even():
     """Mixing is by steps that can be undone, so no two numbers meet; bits are fair to 4 sigma."""
-    values = np.array([scramble(int(x)) for x in range(2**14)])
+    values = np.array([hash32(int(x)) for x in range(2**14)])
     assert len(np.unique(values)) == len(values)
     bits = (values[:, None] >> np.arange(32)) & 1
     assert np.abs(bits.mean(axis=0) - 0.5).max() < 4 * 0.5 / np.sqrt(len(values))

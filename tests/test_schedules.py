@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
 
-from sknet.schedules import Schedule, Warmed, schedule_for
+from sknet.schedules import Schedule, WithWarmup, schedule_for
 
 HYPERPARAMETERS = {
     "learning_rate_init": 0.05,
@@ -22,7 +22,7 @@ HYPERPARAMETERS = {
     "decay_epochs": 4,
 }
 SCIKIT_LEARN = ["constant", "invscaling", "adaptive"]
-WITH_WARMUP = [name for name, part in Schedule.table.items() if issubclass(part, Warmed)]
+WITH_WARMUP = [name for name, part in Schedule.table.items() if issubclass(part, WithWarmup)]
 
 
 def factors(name, fractions, **hyperparameters):

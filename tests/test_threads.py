@@ -12,8 +12,9 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 
-from sknet import MLPClassifier, MLPRegressor, _team
-from sknet._team import Team
+from sknet import MLPClassifier, MLPRegressor
+from sknet._engine import threads as _team
+from sknet._engine.threads import Team
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sknet._network import Network
+from sknet._network.network import Network
 
 
 class Averaging:

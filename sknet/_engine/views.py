@@ -12,7 +12,7 @@ from numba.core.cgutils import unpack_tuple
 from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import make_array, populate_array
 
-from sknet._functions import flat, matrix, resolution, row, scramble, vector
+from sknet._engine.functions import flat, hash32, machine_epsilon, matrix, row, vector
 
 
 def array_at(builder: Any, context: Any, kind: Any, words: Sequence[Any]) -> Any:
@@ -44,23 +44,23 @@ def _integers(context: Any, builder: Any, sig: Any, arguments: Any) -> list[Any]
     ]
 
 
-@type_callable(resolution)
+@type_callable(machine_epsilon)
 def _type_resolution(context: Any) -> Any:
     return lambda a: a.dtype
 
 
-@lower_builtin(resolution, types.Array)
+@lower_builtin(machine_epsilon, types.Array)
 def _lower_resolution(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
     kind = sig.return_type
     return context.get_constant(kind, float(np.finfo(kind.name).eps))
 
 
-@type_callable(scramble)
+@type_callable(hash32)
 def _type_scramble(context: Any) -> Any:
     return lambda x: types.int64(types.int64)
 
 
-@lower_builtin(scramble, types.int64)
+@lower_builtin(hash32, types.int64)
 def _lower_scramble(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
     low, half, factor = (ir.Constant(ir.IntType(64), n) for n in (0xFFFFFFFF, 16, 0x45D9F3B))
     x = builder.and_(arguments[0], low)

@@ -5,9 +5,9 @@ Each function is one role of `_jit`'s table, compiled when a program first calls
 
 from __future__ import annotations
 
-from sknet._functions import matrix, row, scramble, vector
-from sknet._jit import call_step
-from sknet.optimizers import STRETCH
+from sknet._engine.compilation import call_step
+from sknet._engine.functions import hash32, matrix, row, vector
+from sknet.optimizers import PARAM_BLOCK
 
 # Entries of the `state` of an epoch, in float64: what it tells the functions it
 # calls, and what it hears of them. SCALE is 1 over the batch's weight, RATE the
@@ -20,7 +20,7 @@ SCALE, L2, L1, RATE, KEEP, DECAY, CLIP, VALUE, PENALTY, SQUARES, N_STATE = range
 NOW, BEGIN, N_CLOCK = range(3)
 SEED, LAYER, FIRST = range(3)
 
-# `scramble` returns numbers below BITS; half of their bits are numbers up to MASK.
+# `hash32` returns numbers below BITS; half of their bits are numbers up to MASK.
 BITS, HALF, MASK = 2**32, 2**16, 2**16 - 1
 
 # Entries of the `settings` of `update`; the last is the address of a step, or NO_STEP.
@@ -71,10 +71,10 @@ def update(params, grad, scaled, slots, constants, state, penalties, settings):
     """
     l2, scale = params.dtype.type(state[L2]), params.dtype.type(state[SCALE])
     n_slots = settings[N_SLOTS]
-    for start in range(0, params.size, STRETCH):
-        n = min(STRETCH, params.size - start)
+    for start in range(0, params.size, PARAM_BLOCK):
+        n = min(PARAM_BLOCK, params.size - start)
         p, g = vector(params, start, n), vector(grad, start, n)
-        out = vector(scaled, start if scaled.size > STRETCH else 0, n)
+        out = vector(scaled, start if scaled.size > PARAM_BLOCK else 0, n)
         n_decayed = max(0, min(n, settings[N_DECAYED] - start))
         W = vector(p, 0, n_decayed)
         total = l2 - l2
@@ -82,7 +82,7 @@ def update(params, grad, scaled, slots, constants, state, penalties, settings):
             w = W[i]
             total += w * w
             out[i] = (g[i] + l2 * w) * scale
-        penalties[start // STRETCH] = 0.5 * state[L2] * total
+        penalties[start // PARAM_BLOCK] = 0.5 * state[L2] * total
         for i in range(n_decayed, n):
             out[i] = g[i] * scale
         if settings[STEP] != NO_STEP:
@@ -104,7 +104,7 @@ def decay(params, state, settings):
         W[i] *= keep
 
 
-def lasso_gradient(params, grad, before, state, magnitudes, settings):
+def add_l1_subgradient(params, grad, before, state, magnitudes, settings):
     """Put the L1 penalty into a gradient, and remember the weights `before` the step.
 
     At 0, where |W| has a kink, the gradient is taken L1 towards 0, and never beyond.
@@ -117,8 +117,8 @@ def lasso_gradient(params, grad, before, state, magnitudes, settings):
     """
     l1 = params.dtype.type(state[L1])
     zero = l1 - l1
-    for start in range(0, params.size, STRETCH):
-        n = max(0, min(STRETCH, settings[N_DECAYED] - start, params.size - start))
+    for start in range(0, params.size, PARAM_BLOCK):
+        n = max(0, min(PARAM_BLOCK, settings[N_DECAYED] - start, params.size - start))
         W, g, kept = vector(params, start, n), vector(grad, start, n), vector(before, start, n)
         total = zero
         for i in range(W.size):
@@ -128,10 +128,10 @@ def lasso_gradient(params, grad, before, state, magnitudes, settings):
             size = abs(g[i]) - l1
             at_zero = zero if size < zero else (size if g[i] > zero else -size)
             g[i] = g[i] + l1 if w > zero else (g[i] - l1 if w < zero else at_zero)
-        magnitudes[start // STRETCH] = state[L1] * total
+        magnitudes[start // PARAM_BLOCK] = state[L1] * total
 
 
-def stay_in_orthant(params, grad, before, settings):
+def project_to_orthant(params, grad, before, settings):
     """Set weights to 0 that changed their sign, or left 0 other than against the gradient.
 
     References
@@ -145,14 +145,14 @@ def stay_in_orthant(params, grad, before, settings):
         W[i] = zero if W[i] * side <= zero else W[i]
 
 
-def norms(grad, squares):
+def squared_norms(grad, squares):
     """Overwrite `squares` by the sum of squares of each stretch of a gradient."""
-    for start in range(0, grad.size, STRETCH):
-        g = vector(grad, start, min(STRETCH, grad.size - start))
+    for start in range(0, grad.size, PARAM_BLOCK):
+        g = vector(grad, start, min(PARAM_BLOCK, grad.size - start))
         total = 0.0
         for i in range(g.size):
             total += g[i] * g[i]
-        squares[start // STRETCH] = total
+        squares[start // PARAM_BLOCK] = total
 
 
 def clipped_step(params, grad, slots, constants, state, settings):
@@ -168,8 +168,8 @@ def clipped_step(params, grad, slots, constants, state, settings):
     norm = state[SQUARES] ** 0.5
     factor = params.dtype.type(state[CLIP] / norm if norm > state[CLIP] else 1.0)
     n_slots = settings[N_SLOTS]
-    for start in range(0, params.size, STRETCH):
-        n = min(STRETCH, params.size - start)
+    for start in range(0, params.size, PARAM_BLOCK):
+        n = min(PARAM_BLOCK, params.size - start)
         p, g = vector(params, start, n), vector(grad, start, n)
         for i in range(g.size):
             g[i] *= factor
@@ -197,26 +197,26 @@ def drop(a, rate, clock, settings):
     zero = rate[0] - rate[0]
     factor = rate.dtype.type(1 / (1 - rate[0]))
     least = int(rate[0] * BITS)
-    first = scramble(scramble(settings[SEED] + settings[LAYER]) + clock[NOW])
+    first = hash32(hash32(settings[SEED] + settings[LAYER]) + clock[NOW])
     for i in range(a.shape[0]):
         values = row(a, i)
-        place = scramble(first + clock[BEGIN] + settings[FIRST] + i)
+        place = hash32(first + clock[BEGIN] + settings[FIRST] + i)
         for j in range(values.size):
-            values[j] = zero if scramble(place + j) < least else values[j] * factor
+            values[j] = zero if hash32(place + j) < least else values[j] * factor
 
 
-def disturb(a, deviation, clock, settings):
+def add_noise(a, deviation, clock, settings):
     """Add noise of a standard deviation: the sum of six uniform numbers, which is nearly normal."""
     scale = deviation[0] * a.dtype.type(2**0.5 / HALF)
     middle = a.dtype.type(3 * HALF)
-    first = scramble(scramble(settings[SEED] + settings[LAYER]) + clock[NOW])
+    first = hash32(hash32(settings[SEED] + settings[LAYER]) + clock[NOW])
     for i in range(a.shape[0]):
         values = row(a, i)
-        place = scramble(first + clock[BEGIN] + settings[FIRST] + i)
+        place = hash32(first + clock[BEGIN] + settings[FIRST] + i)
         for j in range(values.size):
-            x = scramble(place + j)
-            y = scramble(x + 1)
-            z = scramble(y + 1)
+            x = hash32(place + j)
+            y = hash32(x + 1)
+            z = hash32(y + 1)
             total = (x & MASK) + (x >> 16) + (y & MASK) + (y >> 16) + (z & MASK) + (z >> 16)
             values[j] += (a.dtype.type(total) - middle) * scale
 

@@ -27,8 +27,8 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from sknet._html import NetworkHTML
 from sknet.activations import Activation
+from sknet.estimators.html import NetworkHTML
 from sknet.hidden_sizes import parse_hidden_layer_sizes
 from sknet.initialization import Initializer, draw_layer
 from sknet.losses import Loss
@@ -44,9 +44,9 @@ except ImportError:  # scikit-learn before 1.9
 
 
 if TYPE_CHECKING:
-    from sknet._network import Network
-    from sknet._training import Data, Recipe
-    from sknet.monitoring import History, Monitor, Tasks, Validation
+    from sknet._network.network import Network
+    from sknet._training.epoch import Data, Recipe
+    from sknet._training.monitor import History, Monitor, Tasks, Validation
 
 
 class Names(StrOptions):
@@ -289,9 +289,9 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         incremental: bool,
         classes: Any,
     ) -> None:
-        from sknet._network import as_kernel_input
-        from sknet._training import Data
-        from sknet.monitoring import Tasks
+        from sknet._network.network import as_kernel_input
+        from sknet._training.epoch import Data
+        from sknet._training.monitor import Tasks
 
         if incremental and self.early_stopping:
             raise ValueError(
@@ -367,7 +367,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         self, units: tuple[int, ...], dtype: Any, random_state: np.random.RandomState
     ) -> None:
         """Draw weights and clear what earlier training has recorded."""
-        from sknet._network import Layout
+        from sknet._network.network import Layout
 
         self.n_iter_ = self.t_ = 0
         self.n_layers_ = len(units)
@@ -395,7 +395,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
 
     def _network(self) -> Network:
         """Return the network of the fitted weights, whoever set them, with the loss of training."""
-        from sknet._network import Layout, Network
+        from sknet._network.network import Layout, Network
 
         loss, settings = self._trained_by
         parts = self._activations(len(self.coefs_) - 1), Loss.table[loss], settings
@@ -422,9 +422,9 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         first: bool,
         tasks: Tasks,
     ) -> None:
-        from sknet import _lbfgs
-        from sknet._network import Network
-        from sknet._training import as_doubles
+        from sknet._network.network import Network
+        from sknet._training import lbfgs as _lbfgs
+        from sknet._training.epoch import as_doubles
 
         # In float64 throughout: a line search compares losses too close for float32.
         fitted = self._network()
@@ -447,8 +447,8 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         first: bool,
         tasks: Tasks | None,
     ) -> None:
-        from sknet import _fit
-        from sknet._averaging import Averaging
+        from sknet._training import trainer as _fit
+        from sknet._training.averaging import Averaging
 
         network = self._network()
         self._take_weights(network)
@@ -488,15 +488,17 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
 
     def _recipe(self, random_state: np.random.RandomState) -> Recipe:
         """Return what training does besides following the gradient."""
-        from sknet._training import Recipe
+        from sknet._training.epoch import Recipe
 
         dropout = self._dropout(len(self.coefs_) - 1)
         draws = any(dropout) or self.input_noise > 0
-        decouples = self.solver in Optimizer.table and Optimizer.table[self.solver].decouples
+        decoupled_weight_decay = (
+            self.solver in Optimizer.table and Optimizer.table[self.solver].decoupled_weight_decay
+        )
         return Recipe(
             l2=float(self.alpha * (1 - self.l1_ratio)),
             l1=float(self.alpha * self.l1_ratio),
-            decay=float(self.weight_decay) if decouples else 0.0,
+            decay=float(self.weight_decay) if decoupled_weight_decay else 0.0,
             clip=self.gradient_clip_norm,
             dropout=dropout,
             noise=float(self.input_noise),
@@ -543,7 +545,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
     def _monitor(
         self, network: Network, first: bool, validation: Validation | None, tasks: Tasks | None
     ) -> Monitor:
-        from sknet.monitoring import Monitor
+        from sknet._training.monitor import Monitor
 
         restore = self.early_stopping if self.restore_best is None else self.restore_best
         if tasks is None or not restore:  # one pass has no best epoch
@@ -586,8 +588,8 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
 
         Scorers take the data as they were `given`, with the names of their columns.
         """
-        from sknet._network import as_kernel_input
-        from sknet.monitoring import Validation
+        from sknet._network.network import as_kernel_input
+        from sknet._training.monitor import Validation
 
         is_weighted = is_weighted or getattr(self, "class_weight", None) is not None
         options = {"sample_weight": weights} if is_weighted else {}
@@ -626,7 +628,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
     @property
     def history_(self) -> History:
         """What each epoch came to: a dict of columns, and ``as_frame()`` for pandas."""
-        from sknet.monitoring import History
+        from sknet._training.monitor import History
 
         check_is_fitted(self, "coefs_")
         n = len(self.loss_curve_)
@@ -669,7 +671,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
 
     def _scores(self, X: Any, *, link: bool = False) -> np.ndarray:
         """Return raw scores, or predictions, of shape (n_samples, n_outputs)."""
-        from sknet._network import as_kernel_input
+        from sknet._network.network import as_kernel_input
 
         if not hasattr(self, "coefs_"):  # asked first: check_is_fitted costs more than a row
             check_is_fitted(self, "coefs_")

@@ -21,12 +21,12 @@ def tanh(x: Any) -> Any:
     return np.tanh(x)
 
 
-def resolution(a: np.ndarray) -> Any:
+def machine_epsilon(a: np.ndarray) -> Any:
     """Return the distance from 1 to the next number of an array's dtype."""
     return np.finfo(a.dtype).eps
 
 
-def scramble(x: int) -> int:
+def hash32(x: int) -> int:
     """Return 32 bits that look random and depend on the lowest 32 of x >= 0.
 
     References

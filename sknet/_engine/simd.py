@@ -24,7 +24,7 @@ from numba.core.cgutils import for_range_slice, get_or_insert_function, unpack_t
 from numba.extending import intrinsic, lower_builtin, type_callable
 from numba.np.arrayobj import make_array
 
-from sknet._functions import exp, tanh
+from sknet._engine.functions import exp, tanh
 
 intp = types.intp
 INT64, INT32, INT8 = ir.IntType(64), ir.IntType(32), ir.IntType(8)

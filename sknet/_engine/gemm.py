@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sknet._functions import matrix, vector
-from sknet._simd import (
+from sknet._engine.functions import matrix, vector
+from sknet._engine.simd import (
     COLUMN_BYTES,
     ROWS,
     pack_columns,

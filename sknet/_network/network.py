@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from sknet._functions import vector
-from sknet._gemm import product, scratch_size
-from sknet._jit import execute, frozen, kernel
-from sknet._kernels import copy, csr_affine
-from sknet._program import Program
-from sknet._team import share_out
+from sknet._engine.compilation import execute, kernel, read_only
+from sknet._engine.functions import vector
+from sknet._engine.gemm import product, scratch_size
+from sknet._engine.kernels import copy, csr_affine
+from sknet._engine.program import Program
+from sknet._engine.threads import share_out
 from sknet.activations import Activation
 from sknet.losses import Loss
 
@@ -37,10 +37,10 @@ FLOPS = 6
 
 # Rows that prediction takes through the network at a time, so that their
 # activations stay in the cache.
-CHUNK = 256
+PREDICT_ROWS = 256
 
 # Numbers of rows for which predictions are kept ready.
-MOST_SPARE = 8
+MAX_IDLE = 8
 
 # A line of the cache, and the power of two, both in bytes, of which rows must not be
 # a multiple: a column of such a matrix has but a few places in the cache.
@@ -63,13 +63,13 @@ def aligned(shape: Sequence[int], dtype: Any) -> np.ndarray:
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
-def wide(n_rows: int, width: int, dtype: np.dtype[Any]) -> np.ndarray:
+def padded(n_rows: int, width: int, dtype: np.dtype[Any]) -> np.ndarray:
     """Return zeros of so many rows, with more columns than `width` where caches ask for it."""
     avoid = width * dtype.itemsize % AVOIDED == 0
     return aligned((n_rows, width + (LINE // dtype.itemsize if avoid else 0)), dtype)
 
 
-class Blocks:
+class LayerBuffers:
     """A matrix for each layer, with rows at distances that suit the cache.
 
     Parameters
@@ -81,7 +81,7 @@ class Blocks:
 
     def __init__(self, n_rows: int, widths: Sequence[int], dtype: np.dtype[Any]) -> None:
         self.widths = widths
-        self._wide = [wide(n_rows, width, dtype) for width in widths[:-1]]
+        self._wide = [padded(n_rows, width, dtype) for width in widths[:-1]]
         self._wide.append(aligned((n_rows, widths[-1]), dtype))  # losses want it contiguous
 
     def matrix(self, l: int, rows: slice) -> np.ndarray:
@@ -184,7 +184,7 @@ class Network:
         self.activations = tuple(activations)
         self.loss = loss
         self.settings = np.array(settings, params.dtype)
-        self._spare: dict[tuple[int, bool], list[Prediction]] = {}
+        self._idle: dict[tuple[int, bool], list[Prediction]] = {}
 
     def is_made_of(self, *parts: Any) -> bool:
         """Return whether weights, biases, activations, loss and its settings are this network's."""
@@ -201,8 +201,8 @@ class Network:
     def forward(
         self,
         program: Program,
-        z: Blocks | None,
-        a: Blocks,
+        z: LayerBuffers | None,
+        a: LayerBuffers,
         rows: slice,
         scratch: np.ndarray,
         hidden: Callable[[int], None] = lambda l: None,
@@ -212,9 +212,9 @@ class Network:
         Parameters
         ----------
         program : Program
-        z : Blocks or None
+        z : LayerBuffers or None
             Where to keep the hidden layers' z, if anywhere.
-        a : Blocks
+        a : LayerBuffers
         rows : slice
             Which rows to go forward.
         scratch : ndarray
@@ -251,15 +251,15 @@ class Network:
                 prediction.run(np.empty(0, self.params.dtype), out[rows])
                 return
             # One that no other thread is using; lists hand over their items one at a time.
-            spare = self._spare.setdefault((rows.stop - rows.start, link), [])
+            spare = self._idle.setdefault((rows.stop - rows.start, link), [])
             try:
                 prediction = spare.pop()
             except IndexError:
                 prediction = Prediction(self, rows.stop - rows.start, link)
             prediction.run(X[rows].reshape(-1), out[rows])
-            if rows.stop - rows.start <= CHUNK:
-                if len(self._spare) > MOST_SPARE:
-                    self._spare.clear()
+            if rows.stop - rows.start <= PREDICT_ROWS:
+                if len(self._idle) > MAX_IDLE:
+                    self._idle.clear()
                 spare.append(prediction)
 
         share_out(predict, n, 2 * self.layout.n_weights, n_jobs)
@@ -269,7 +269,7 @@ class Network:
         """Apply the loss's inverse link to raw scores, in place."""
         program = Program(scores.dtype)
         program.add("link", self.loss.link, scores, self.settings)
-        carry_out(program.finish()[0], 1, scores)
+        run_program(program.finish()[0], 1, scores)
 
     def mean_loss(self, scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
         """Return the weighted mean of the loss, without penalties, of raw scores."""
@@ -278,7 +278,7 @@ class Network:
             "loss", self.loss.loss, scores, targets, weights, self.settings,
             np.empty_like(scores), values,
         )  # fmt: skip
-        carry_out(program.finish()[0], 1, scores)
+        run_program(program.finish()[0], 1, scores)
         return float(values.sum() / weights.sum())
 
 
@@ -299,13 +299,13 @@ class Prediction:
     def __init__(self, network: Network, n: int, link: bool, sparse: CSR | None = None) -> None:
         units, dtype = network.layout.units, network.params.dtype
         program = Program(dtype)
-        n_rows = min(n, CHUNK)
+        n_rows = min(n, PREDICT_ROWS)
         self.data = np.empty(0 if sparse else n_rows * units[0], dtype)
         self.index = np.empty(n_rows, np.int64)
-        self.a = Blocks(n_rows, units[1:], dtype)
+        self.a = LayerBuffers(n_rows, units[1:], dtype)
         last = len(units) - 2
         scratch = network.scratch(n_rows)
-        for m in (n_rows, n % n_rows):  # whole chunks, and what is left
+        for m in (n_rows, n % n_rows):  # whole predict_rows, and what is left
             rows = slice(0, m)
             first, W, b = self.a.matrix(0, rows), network.coefs[0], network.intercepts[0]
             if sparse:
@@ -322,17 +322,17 @@ class Prediction:
 
     def run(self, X: np.ndarray, out: np.ndarray) -> None:
         """Overwrite `out` by the scores of the rows of X, given as one vector if dense."""
-        chunks(X, out.reshape(-1), out.shape[0], *self.arguments)
+        predict_rows(X, out.reshape(-1), out.shape[0], *self.arguments)
 
 
 @kernel
-def carry_out(table, n, like):
+def run_program(table, n, like):
     """Carry out n instructions."""
     execute(table, 0, n, like)
 
 
 @kernel
-def chunks(X, out, n, data, index, scores, table, ends):
+def predict_rows(X, out, n, data, index, scores, table, ends):
     """Predict n rows: each chunk of X goes into `data`, and its scores come from `scores`."""
     n_rows = index.size
     fan_in, fan_out = data.size // n_rows, scores.size // n_rows
@@ -353,9 +353,9 @@ def chunks(X, out, n, data, index, scores, table, ends):
 def as_kernel_input(X: Any) -> np.ndarray | CSR:
     """Return validated data in the one form that kernels are compiled for, without copying it."""
     if not sp.issparse(X):
-        return frozen(X)
+        return read_only(X)
     return CSR(
-        frozen(X.data),
-        frozen(X.indices.astype(np.int32, copy=False)),
-        frozen(X.indptr.astype(np.int64, copy=False)),
+        read_only(X.data),
+        read_only(X.indices.astype(np.int32, copy=False)),
+        read_only(X.indptr.astype(np.int64, copy=False)),
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sknet._jit import PYTHON_MODE, WIDTH, instruction
+from sknet._engine.compilation import PYTHON_MODE, WIDTH, instruction
 
 
 class Program:

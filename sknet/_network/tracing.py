@@ -1,6 +1,6 @@
 """Inside a network: what its hidden units put out, and how its scores hang on the input.
 
-Symbols as in `_network.py`. Rows are taken `CHUNK` at a time, so that what is needed
+Symbols as in `_network.py`. Rows are taken `PREDICT_ROWS` at a time, so that what is needed
 besides X and the result does not grow with them.
 """
 
@@ -10,11 +10,20 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sknet._gemm import product
-from sknet._kernels import csr_affine, gather
-from sknet._network import CHUNK, CSR, Blocks, Layout, Network, aligned, carry_out, wide
-from sknet._program import Program
-from sknet._team import share_out
+from sknet._engine.gemm import product
+from sknet._engine.kernels import csr_affine, gather
+from sknet._engine.program import Program
+from sknet._engine.threads import share_out
+from sknet._network.network import (
+    CSR,
+    PREDICT_ROWS,
+    LayerBuffers,
+    Layout,
+    Network,
+    aligned,
+    padded,
+    run_program,
+)
 
 
 class Trace:
@@ -35,14 +44,14 @@ class Trace:
         self.program = Program(dtype)
         self.index = np.zeros(n_rows, np.int64)
         self.scratch = network.scratch(n_rows)
-        self.a = Blocks(n_rows, units[1:], dtype)
+        self.a = LayerBuffers(n_rows, units[1:], dtype)
         asked = any(activation.needs_input for activation in network.activations)
-        self.z = Blocks(n_rows, units[1:], dtype) if asked else None
+        self.z = LayerBuffers(n_rows, units[1:], dtype) if asked else None
         W, b, first = network.coefs[0], network.intercepts[0], self.a.matrix(0, self.every)
         if isinstance(X, CSR):
             self.program.add("csr_affine", csr_affine, *X, self.index, W, b, first)
         else:
-            taken = wide(n_rows, units[0], dtype)[:, : units[0]]
+            taken = padded(n_rows, units[0], dtype)[:, : units[0]]
             self.program.add("gather", gather, X, self.index, taken)
             self.product(taken, W, b, first)
         network.forward(self.program, self.z, self.a, self.every, self.scratch)
@@ -66,7 +75,7 @@ class Trace:
         """
         here = slice(0, part.stop - part.start)
         self.index[here] = np.arange(part.start, part.stop)
-        carry_out(self._table, self._ends[1], self.network.params)
+        run_program(self._table, self._ends[1], self.network.params)
         return here
 
 
@@ -101,7 +110,7 @@ def activations(
     out = np.empty((n, sum(layout.units[l + 1] for l in layers)), params.dtype)
 
     def fill(rows: slice) -> None:
-        trace = Trace(lower, X, min(CHUNK, rows.stop - rows.start))
+        trace = Trace(lower, X, min(PREDICT_ROWS, rows.stop - rows.start))
         trace.program.add("forward", last_forward, trace.a.flat(top, trace.every))
         for part in trace.parts(rows):
             here = trace.run(part)
@@ -147,9 +156,9 @@ def input_gradients(
     out = np.empty((n, units[0]), dtype)
 
     def fill(rows: slice) -> None:
-        trace = Trace(network, X, min(CHUNK, rows.stop - rows.start))
+        trace = Trace(network, X, min(PREDICT_ROWS, rows.stop - rows.start))
         every, zeros = trace.every, np.zeros(max(units), dtype)
-        delta = Blocks(every.stop, units[1:], dtype)
+        delta = LayerBuffers(every.stop, units[1:], dtype)
         gradient = aligned((every.stop, units[0]), dtype)
         for l in range(last, 0, -1):
             below = delta.matrix(l - 1, every)

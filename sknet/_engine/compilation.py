@@ -34,8 +34,8 @@ from numba.core.cgutils import for_range, get_or_insert_function
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from sknet._simd import VECTOR_BITS
-from sknet._views import array_at
+from sknet._engine.simd import VECTOR_BITS
+from sknet._engine.views import array_at
 
 # nnan and ninf stay out: a diverging loss has to stay visible as NaN.
 # The NumPy error model drops the zero checks that keep a division scalar.
@@ -43,6 +43,7 @@ OPTIONS: dict[str, Any] = {
     "fastmath": {"contract", "reassoc", "nsz", "arcp"},
     "error_model": "numpy",
 }
+PACKAGE = Path(__file__).parents[1]
 PYTHON_MODE = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 
 
@@ -110,19 +111,19 @@ _role(
 )  # fmt: skip
 _role("decay", params=OUT_1D, state=IN_DOUBLES, settings=INTS)
 _role(
-    "lasso_gradient",
+    "add_l1_subgradient",
     params=IN_1D, grad=OUT_1D, before=OUT_1D, state=IN_DOUBLES, magnitudes=OUT_DOUBLES,
     settings=INTS,
 )  # fmt: skip
-_role("stay_in_orthant", params=OUT_1D, grad=IN_1D, before=IN_1D, settings=INTS)
-_role("norms", grad=IN_1D, squares=OUT_DOUBLES)
+_role("project_to_orthant", params=OUT_1D, grad=IN_1D, before=IN_1D, settings=INTS)
+_role("squared_norms", grad=IN_1D, squares=OUT_DOUBLES)
 _role(
     "clipped_step",
     params=OUT_1D, grad=OUT_1D, slots=OUT_1D, constants=IN_1D, state=IN_DOUBLES, settings=INTS,
 )  # fmt: skip
 _role("average", params=IN_1D, state=IN_DOUBLES, out=OUT_1D)
 _role("drop", a=OUT_ROWS, rate=IN_1D, clock=INTS, settings=INTS)
-_role("disturb", a=OUT_ROWS, deviation=IN_1D, clock=INTS, settings=INTS)
+_role("add_noise", a=OUT_ROWS, deviation=IN_1D, clock=INTS, settings=INTS)
 _role("gather", source=IN_2D, index=INTS, out=OUT_ROWS)
 _role("clear", out=OUT_1D)
 _role("copy", source=IN_1D, out=OUT_1D)
@@ -387,8 +388,8 @@ def _warn_of_missing_cache() -> None:
 @cache
 def _package_digest() -> str:
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
 
 
@@ -403,7 +404,7 @@ def _stamp(compiled: Any) -> None:
         file._source_stamp = (file._source_stamp, _package_digest(), VECTOR_BITS)
 
 
-def frozen(array: np.ndarray) -> np.ndarray:
+def read_only(array: np.ndarray) -> np.ndarray:
     """Return a read-only view: one type, so one compilation, for whatever users pass in."""
     view = array.view()
     view.flags.writeable = False

@@ -12,7 +12,7 @@ from numba.core.cgutils import unpack_tuple
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from sknet._jit import PYTHON_MODE
+from sknet._engine.compilation import PYTHON_MODE
 
 # Places in the array of a barrier, a cache line or two apart, so that threads
 # waiting for one do not slow down those counting at the other.

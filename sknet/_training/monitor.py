@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknet._network import CSR, Network
+from sknet._network.network import CSR, Network
 
 
 class History(dict[str, list[float]]):

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sknet._averaging import Averaging
-from sknet._network import FLOPS, Network
-from sknet._team import Team
-from sknet._training import Data, Recipe, Training
-from sknet.monitoring import Monitor, Report, Tasks, Validation
+from sknet._engine.threads import Team
+from sknet._network.network import FLOPS, Network
+from sknet._training.averaging import Averaging
+from sknet._training.epoch import Data, Recipe, Training
+from sknet._training.monitor import Monitor, Report, Tasks, Validation
 from sknet.optimizers import Optimizer
 from sknet.schedules import Schedule
 

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknet._barrier import barrier, meet, share
-from sknet._gemm import product
-from sknet._jit import address, execute, frozen, kernel
-from sknet._kernels import (
+from sknet._engine.barrier import barrier, meet, share
+from sknet._engine.compilation import address, execute, kernel, read_only
+from sknet._engine.gemm import product
+from sknet._engine.kernels import (
     BEGIN,
     CLIP,
     DECAY,
@@ -37,6 +37,8 @@ from sknet._kernels import (
     SQUARES,
     VALUE,
     add,
+    add_l1_subgradient,
+    add_noise,
     average,
     clear,
     clipped_step,
@@ -44,25 +46,23 @@ from sknet._kernels import (
     csr_affine,
     csr_weight_gradient,
     decay,
-    disturb,
     drop,
     gather,
-    lasso_gradient,
-    norms,
-    stay_in_orthant,
+    project_to_orthant,
+    squared_norms,
     total,
     update,
 )
-from sknet._network import CSR, Blocks, Network, aligned, wide
-from sknet._program import Program
-from sknet._team import Team
-from sknet.optimizers import STRETCH, Optimizer
+from sknet._engine.program import Program
+from sknet._engine.threads import Team
+from sknet._network.network import CSR, LayerBuffers, Network, aligned, padded
+from sknet.optimizers import PARAM_BLOCK, Optimizer
 
 # Rows of a batch that are taken at a time, so that their activations stay in the cache.
-PIECE = 512
+MICROBATCH = 512
 
 # Rows and columns are shared among threads by so many at a time.
-GRAIN = 16
+ROW_BLOCK = 16
 
 # Sections of a program: what comes before a batch, its pieces, the step. A piece is
 # whole, or the rest of a batch, or the rest of the last batch; the gradient of the
@@ -89,7 +89,7 @@ def as_doubles(data: Any) -> Any:
         return array.astype(np.float64, copy=False)
 
     X = data.X
-    X = X._replace(data=frozen(double(X.data))) if isinstance(X, CSR) else frozen(double(X))
+    X = X._replace(data=read_only(double(X.data))) if isinstance(X, CSR) else read_only(double(X))
     return data._replace(X=X, targets=double(data.targets), weights=double(data.weights))
 
 
@@ -144,18 +144,18 @@ class Training:
         self.batch_size, self.recipe = batch_size, recipe
         self.last_size = n_rows % batch_size
         units, dtype = network.layout.units, network.params.dtype
-        n = min(batch_size, PIECE)
+        n = min(batch_size, MICROBATCH)
         # Layer 0 of what layers take is the data; it needs no place if it is sparse.
         is_sparse = isinstance(data.X, CSR)
-        self.taken = wide(0 if is_sparse else n, units[0], dtype)[:, : units[0]]
+        self.taken = padded(0 if is_sparse else n, units[0], dtype)[:, : units[0]]
         self.targets = aligned((n, data.targets.shape[1]), dtype)
         self.weights = aligned((n, 1), dtype)
         needs_z = any(activation.needs_input for activation in network.activations)
-        self.z = Blocks(n, units[1:], dtype) if needs_z else None
-        self.a = Blocks(n, units[1:], dtype)
+        self.z = LayerBuffers(n, units[1:], dtype) if needs_z else None
+        self.a = LayerBuffers(n, units[1:], dtype)
         # What slopes are taken of where units are dropped.
-        self.undropped = Blocks(n, units[1:], dtype) if any(recipe.dropout) else self.a
-        self.delta = Blocks(n, units[1:], dtype)
+        self.undropped = LayerBuffers(n, units[1:], dtype) if any(recipe.dropout) else self.a
+        self.delta = LayerBuffers(n, units[1:], dtype)
         self.values = np.empty(n)
         self.ones, self.zeros = np.ones((1, n), dtype), np.zeros(max(units), dtype)
         size = network.params.size
@@ -168,7 +168,7 @@ class Training:
         # Weights before a step, where their sign matters.
         self.before = aligned((size if recipe.l1 > 0 else 0,), dtype)
         # L2 and L1 penalties, and squares of the gradient, of each stretch.
-        n_stretches = -(-size // STRETCH)
+        n_stretches = -(-size // PARAM_BLOCK)
         self.penalties, self.squares = np.zeros(2 * n_stretches), np.zeros(n_stretches)
         self._teams: dict[int, list[tuple[Program, tuple[Any, ...]]]] = {}
 
@@ -204,7 +204,7 @@ class Training:
                 epoch,
                 self.seats(n_threads),
                 part.stop - part.start,
-                frozen(self.data.weights),
+                read_only(self.data.weights),
                 order[part.start * size : part.stop * size],
                 size,
                 t + part.start,
@@ -223,7 +223,7 @@ class _Seat:
         self.thread, self.n_threads, self.place = thread, n_threads, place
         dtype = self.network.params.dtype
         self.program = Program(dtype)
-        n = min(training.batch_size, PIECE)
+        n = min(training.batch_size, MICROBATCH)
         self.scratch = self.network.scratch(n)
         self.index = np.empty(n, np.int64)
         optimizer, recipe = training.optimizer, training.recipe
@@ -235,10 +235,10 @@ class _Seat:
 
         self.before()
         size, last = training.batch_size, training.last_size
-        whole = PIECE if max(size, last) >= PIECE else 0
-        for m in (whole, size % PIECE, last % PIECE):
+        whole = MICROBATCH if max(size, last) >= MICROBATCH else 0
+        for m in (whole, size % MICROBATCH, last % MICROBATCH):
             for is_first in (True, False):
-                if m > 0 and (is_first or size > PIECE):
+                if m > 0 and (is_first or size > MICROBATCH):
                     self.piece(m, is_first)
                 self.program.end_section()
         self.after()
@@ -258,15 +258,15 @@ class _Seat:
         """Clear the gradient that sparse rows add to."""
         if isinstance(self.of.data.X, CSR):
             n = self.network.coefs[0].size
-            self.program.add("clear", clear, self.of.grad[:n][self.share(n, STRETCH)])
+            self.program.add("clear", clear, self.of.grad[:n][self.share(n, PARAM_BLOCK)])
         self.program.end_section()
 
     def piece(self, m: int, is_first: bool) -> None:
         """Add m rows of a batch, by the numbers in `index`: their loss, and their gradient."""
-        of, rows, every = self.of, self.share(m, GRAIN), slice(0, m)
+        of, rows, every = self.of, self.share(m, ROW_BLOCK), slice(0, m)
         self.first_layer(rows)
         for source, out in ((of.data.targets, of.targets), (of.data.weights, of.weights)):
-            source = frozen(source.reshape(len(source), -1))
+            source = read_only(source.reshape(len(source), -1))
             self.program.add("gather", gather, source, self.index[rows], out[rows])
 
         def hidden(l: int) -> None:
@@ -296,7 +296,7 @@ class _Seat:
         self.meet()
         if not is_first:
             n_done = self.network.coefs[0].size if isinstance(of.data.X, CSR) else 0
-            part = self.share(grad.size, STRETCH)
+            part = self.share(grad.size, PARAM_BLOCK)
             part = slice(max(part.start, n_done), max(part.stop, n_done))
             self.program.add("add", add, of.more[part], of.grad[part])
 
@@ -319,7 +319,7 @@ class _Seat:
             if of.recipe.noise > 0:
                 deviation = np.array([of.recipe.noise], of.taken.dtype)
                 arguments = of.taken[rows], deviation, self.clock, self.random(0, rows)
-                self.program.add("disturb", disturb, *arguments)
+                self.program.add("add_noise", add_noise, *arguments)
             self.product(of.taken[rows], W, b, out)
 
     def backward(self, rows: slice) -> None:
@@ -341,13 +341,13 @@ class _Seat:
         for l, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
             delta = of.delta.matrix(l, every)
             if l == 0 and isinstance(of.data.X, CSR):
-                columns = self.share(W.shape[1], GRAIN)
+                columns = self.share(W.shape[1], ROW_BLOCK)
                 out = of.grad[: W.size].reshape(W.shape)[:, columns]
                 arguments = (*of.data.X, self.index[every], delta[:, columns], out)
                 self.program.add("csr_weight_gradient", csr_weight_gradient, *arguments)
             else:
                 taken = of.taken[every] if l == 0 else of.a.matrix(l - 1, every)
-                units = self.share(W.shape[0], GRAIN)
+                units = self.share(W.shape[0], ROW_BLOCK)
                 self.product(taken.T[units], delta, of.zeros[: W.shape[1]], W[units])
             if l % self.n_threads == self.thread:
                 self.product(of.ones[:, every], delta, of.zeros[: b.size], b.reshape(1, -1))
@@ -355,8 +355,8 @@ class _Seat:
     def after(self) -> None:
         """Take a step with this thread's share of the parameters."""
         of, optimizer, recipe = self.of, self.of.optimizer, self.of.recipe
-        part = self.share(self.network.params.size, STRETCH)
-        stretches = slice(part.start // STRETCH, -(-part.stop // STRETCH))
+        part = self.share(self.network.params.size, PARAM_BLOCK)
+        stretches = slice(part.start // PARAM_BLOCK, -(-part.stop // PARAM_BLOCK))
         n_stretches = of.squares.size
         params, grad = self.network.params[part], of.grad[part]
         n_slots, slots, step, add = 0, params[:0], NO_STEP, self.program.add
@@ -368,24 +368,24 @@ class _Seat:
         settings = np.array([n_slots, n_decayed, step])
         without_step = np.array([n_slots, n_decayed, NO_STEP])
         whole = of.scaled.size > 0
-        scaled = of.scaled[part] if whole else aligned((STRETCH,), params.dtype)
+        scaled = of.scaled[part] if whole else aligned((PARAM_BLOCK,), params.dtype)
 
         if recipe.l1 > 0:
             before, magnitudes = of.before[part], of.penalties[n_stretches:][stretches]
             arguments = params, grad, before, self.state, magnitudes, settings
-            add("lasso_gradient", lasso_gradient, *arguments)
+            add("add_l1_subgradient", add_l1_subgradient, *arguments)
         if recipe.decay > 0:
             add("decay", decay, params, self.state, settings)
         rest = scaled, slots, self.now, self.state, of.penalties[stretches]
         add("update", update, params, grad, *rest, without_step if whole else settings)
         if recipe.clip is not None and optimizer is not None:
-            add("norms", norms, scaled, of.squares[stretches])
+            add("squared_norms", squared_norms, scaled, of.squares[stretches])
             self.meet()
             add("sum", total, of.squares, result=self.state[SQUARES : SQUARES + 1])
             step_arguments = params, scaled, slots, self.now, self.state, settings
             add("clipped_step", clipped_step, *step_arguments)
         if recipe.l1 > 0:
-            add("stay_in_orthant", stay_in_orthant, params, grad, before, settings)
+            add("project_to_orthant", project_to_orthant, params, grad, before, settings)
         if of.mean is not None:
             add("average", average, params, self.state, of.mean[part])
         self.meet()
@@ -419,12 +419,12 @@ def epoch(
             now[i] = constants[step, i]
         execute(table, ends[BEFORE], ends[BEFORE + 1], now)
         value = 0.0
-        for begin in range(0, n, PIECE):
-            m = min(PIECE, n - begin)
+        for begin in range(0, n, MICROBATCH):
+            m = min(MICROBATCH, n - begin)
             clock[BEGIN] = begin
             for i in range(m):
                 index[i] = order[start + begin + i]
-            section = WHOLE if m == PIECE else (REST if n == batch_size else LAST)
+            section = WHOLE if m == MICROBATCH else (REST if n == batch_size else LAST)
             section += 1 if begin > 0 else 0
             execute(table, ends[section], ends[section + 1], now)
             value += state[VALUE]

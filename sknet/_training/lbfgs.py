@@ -9,10 +9,10 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 from sklearn.exceptions import ConvergenceWarning
 
-from sknet._network import FLOPS, Network
-from sknet._team import Team
-from sknet._training import Data, Recipe, Training
-from sknet.monitoring import Monitor, Report, Tasks, Validation
+from sknet._engine.threads import Team
+from sknet._network.network import FLOPS, Network
+from sknet._training.epoch import Data, Recipe, Training
+from sknet._training.monitor import Monitor, Report, Tasks, Validation
 
 
 def run(

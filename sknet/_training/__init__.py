@@ -1,0 +1,1 @@
+"""One fit: no scikit-learn, no estimator."""
