@@ -1,30 +1,41 @@
-"""What a network does besides its parts: rows in and out, steps, and sparse products.
+"""What programs call besides a network's parts: gathering, updates, sparse products.
 
-Each function is one role of `_jit`'s table, compiled when a program first calls it.
+The name of each function is its role in the table of `program.py`. A function is
+compiled when the first program that calls it is put together.
 """
 
 from __future__ import annotations
 
-from sknet._engine.compilation import call_step
 from sknet._engine.functions import hash32, matrix, row, vector
-from sknet.optimizers import PARAM_BLOCK
+from sknet._engine.memory import PARAM_BLOCK
+from sknet._engine.program import call_step
 
-# Entries of the `state` of an epoch, in float64: what it tells the functions it
-# calls, and what it hears of them. SCALE is 1 over the batch's weight, RATE the
-# learning rate, KEEP how much of a running mean stays; the penalty is L2 / 2 times the
-# sum of W**2 and L1 times that of |W|.
-SCALE, L2, L1, RATE, KEEP, DECAY, CLIP, VALUE, PENALTY, SQUARES, N_STATE = range(11)
+# Entries of `scalars`, float64 numbers that the kernel over minibatches shares with the functions
+# it calls. BATCH_WEIGHT is the sum of a minibatch's sample weights, SCALE is 1 / BATCH_WEIGHT, RATE
+# the learning rate, KEEP how much of the averaged parameters stays. L2 / 2 multiplies the sum of
+# W**2, L1 that of |W|. VALUE is the loss of a microbatch, BATCH_VALUE that of a minibatch so far,
+# OBJECTIVE the sum over all minibatches so far. ABANDONED is not 0 once the threads must stop.
+(
+    BATCH_WEIGHT, SCALE, L2, L1, RATE, KEEP, DECAY, CLIP, VALUE, PENALTY, SQUARES,
+    BATCH_VALUE, OBJECTIVE, ABANDONED, N_SCALARS,
+) = range(15)  # fmt: skip
 
-# Entries of the `clock`: the step since training began, the piece's first row in its
-# batch; and of the `settings` of what draws random bits: `FIRST` row in its piece.
-NOW, BEGIN, N_CLOCK = range(3)
-SEED, LAYER, FIRST = range(3)
+# Entries of `counters`. STEP is the number of the step since training began. The next call resumes
+# where N_DONE steps of the epoch are done, at the microbatch that begins with row ROW of its
+# minibatch, after PHASE of its phases. N_LEFT phases of those allowed were not run.
+STEP, ROW, N_DONE, PHASE, N_LEFT, N_COUNTERS = range(6)
 
-# `hash32` returns numbers below BITS; half of their bits are numbers up to MASK.
-BITS, HALF, MASK = 2**32, 2**16, 2**16 - 1
+# Entries of the `settings` of dropout and noise: the layer, and the first row within a microbatch
+# of the rows that a thread takes.
+SEED, LAYER, FIRST_ROW = range(3)
 
-# Entries of the `settings` of `update`; the last is the address of a step, or NO_STEP.
-N_SLOTS, N_DECAYED, STEP = range(3)
+# `hash32` returns numbers below HASH_RANGE. Half of its bits are numbers below HALF_RANGE.
+HASH_RANGE, HALF_RANGE, HALF_MASK = 2**32, 2**16, 2**16 - 1
+
+# Entries of the `settings` of functions that update parameters. The first N_WEIGHTS parameters are
+# weights, which penalties and decay apply to. STEP_ADDRESS is the address of an optimiser's step,
+# or NO_STEP.
+N_SLOTS, N_WEIGHTS, STEP_ADDRESS = range(3)
 NO_STEP = -1
 
 
@@ -48,10 +59,10 @@ def copy(source, out):
         out[i] = source[i]
 
 
-def add(more, out):
-    """Add `more` to `out`."""
+def add(partial_grad, out):
+    """Add the gradient of a further microbatch."""
     for i in range(out.size):
-        out[i] += more[i]
+        out[i] += partial_grad[i]
 
 
 def total(values):
@@ -62,91 +73,93 @@ def total(values):
     return result
 
 
-def update(params, grad, scaled, slots, constants, state, penalties, settings):
-    """Put the L2 penalty into a gradient, divide it by the batch's weight, and step.
+def update(params, grad, scaled_grad, slots, constants, scalars, penalties, settings):
+    """Add the L2 penalty to a gradient, divide by the minibatch's weight, and take a step.
 
-    Leaves the result in `scaled`: each stretch in turn, or all of it where there is
-    room, which may be `grad` itself. Overwrites `penalties` by that of each stretch
-    of parameters.
+    The scaled gradient is left in `scaled_grad`: all of it where that is long
+    enough (it may be `grad` itself), else one block after the other. Overwrites
+    `penalties` by the L2 penalty of each block of parameters.
     """
-    l2, scale = params.dtype.type(state[L2]), params.dtype.type(state[SCALE])
+    l2, scale = params.dtype.type(scalars[L2]), params.dtype.type(scalars[SCALE])
     n_slots = settings[N_SLOTS]
     for start in range(0, params.size, PARAM_BLOCK):
         n = min(PARAM_BLOCK, params.size - start)
         p, g = vector(params, start, n), vector(grad, start, n)
-        out = vector(scaled, start if scaled.size > PARAM_BLOCK else 0, n)
-        n_decayed = max(0, min(n, settings[N_DECAYED] - start))
-        W = vector(p, 0, n_decayed)
+        out = vector(scaled_grad, start if scaled_grad.size > PARAM_BLOCK else 0, n)
+        n_weights = max(0, min(n, settings[N_WEIGHTS] - start))
+        W = vector(p, 0, n_weights)
         total = l2 - l2
         for i in range(W.size):
             w = W[i]
             total += w * w
             out[i] = (g[i] + l2 * w) * scale
-        penalties[start // PARAM_BLOCK] = 0.5 * state[L2] * total
-        for i in range(n_decayed, n):
+        penalties[start // PARAM_BLOCK] = 0.5 * scalars[L2] * total
+        for i in range(n_weights, n):
             out[i] = g[i] * scale
-        if settings[STEP] != NO_STEP:
-            slots_here = matrix(slots, start * n_slots, n_slots, n)
-            call_step(settings[STEP], p, out, slots_here, constants)
+        if settings[STEP_ADDRESS] != NO_STEP:
+            block_slots = matrix(slots, start * n_slots, n_slots, n)
+            call_step(settings[STEP_ADDRESS], p, out, block_slots, constants)
 
 
-def decay(params, state, settings):
-    """Multiply weights by 1 - rate decay.
+def decay(params, scalars, settings):
+    """Multiply weights by 1 - RATE * DECAY.
 
     References
     ----------
     Loshchilov, I., Hutter, F. (2019). Decoupled weight decay regularization. ICLR,
     algorithm 2.
     """
-    keep = params.dtype.type(1 - state[RATE] * state[DECAY])
-    W = vector(params, 0, max(0, min(params.size, settings[N_DECAYED])))
+    keep = params.dtype.type(1 - scalars[RATE] * scalars[DECAY])
+    W = vector(params, 0, max(0, min(params.size, settings[N_WEIGHTS])))
     for i in range(W.size):
         W[i] *= keep
 
 
-def add_l1_subgradient(params, grad, before, state, magnitudes, settings):
-    """Put the L1 penalty into a gradient, and remember the weights `before` the step.
+def add_l1_subgradient(params, grad, previous_params, scalars, penalties, settings):
+    """Add a subgradient of the L1 penalty to a gradient, and store the weights before the step.
 
-    At 0, where |W| has a kink, the gradient is taken L1 towards 0, and never beyond.
-    Overwrites `magnitudes` by the penalty of each stretch.
+    At a weight of 0, where |W| has a kink, the gradient moves towards 0 by L1 and
+    stops there. Overwrites `penalties` by the L1 penalty of each block of
+    parameters.
 
     References
     ----------
     Andrew, G., Gao, J. (2007). Scalable training of L1-regularized log-linear models.
     ICML, equation 4.
     """
-    l1 = params.dtype.type(state[L1])
+    l1 = params.dtype.type(scalars[L1])
     zero = l1 - l1
     for start in range(0, params.size, PARAM_BLOCK):
-        n = max(0, min(PARAM_BLOCK, settings[N_DECAYED] - start, params.size - start))
-        W, g, kept = vector(params, start, n), vector(grad, start, n), vector(before, start, n)
+        n = max(0, min(PARAM_BLOCK, settings[N_WEIGHTS] - start, params.size - start))
+        W, g = vector(params, start, n), vector(grad, start, n)
+        previous = vector(previous_params, start, n)
         total = zero
         for i in range(W.size):
             w = W[i]
-            kept[i] = w
+            previous[i] = w
             total += abs(w)
             size = abs(g[i]) - l1
             at_zero = zero if size < zero else (size if g[i] > zero else -size)
             g[i] = g[i] + l1 if w > zero else (g[i] - l1 if w < zero else at_zero)
-        magnitudes[start // PARAM_BLOCK] = state[L1] * total
+        penalties[start // PARAM_BLOCK] = scalars[L1] * total
 
 
-def project_to_orthant(params, grad, before, settings):
-    """Set weights to 0 that changed their sign, or left 0 other than against the gradient.
+def project_to_orthant(params, grad, previous_params, settings):
+    """Set a weight to 0 if the step changed its sign, or moved it from 0 along the gradient.
 
     References
     ----------
     Andrew, G., Gao, J. (2007), as above, section 3.2: constraining the step.
     """
-    W = vector(params, 0, max(0, min(params.size, settings[N_DECAYED])))
+    W = vector(params, 0, max(0, min(params.size, settings[N_WEIGHTS])))
     zero = params.dtype.type(0)
     for i in range(W.size):
-        side = before[i] if before[i] != zero else -grad[i]
+        side = previous_params[i] if previous_params[i] != zero else -grad[i]
         W[i] = zero if W[i] * side <= zero else W[i]
 
 
 def squared_norms(grad, squares):
-    """Overwrite `squares` by the sum of squares of each stretch of a gradient."""
+    """Overwrite `squares` by the sum of squares of each block of a gradient."""
     for start in range(0, grad.size, PARAM_BLOCK):
         g = vector(grad, start, min(PARAM_BLOCK, grad.size - start))
         total = 0.0
@@ -155,39 +168,41 @@ def squared_norms(grad, squares):
         squares[start // PARAM_BLOCK] = total
 
 
-def clipped_step(params, grad, slots, constants, state, settings):
-    """Step by a gradient that is made no longer than CLIP.
+def clipped_step(params, grad, slots, constants, scalars, settings):
+    """Take a step by a gradient whose norm is clipped to CLIP.
 
-    grad * min(1, CLIP / norm) over all parameters together.
+    The gradient becomes grad * min(1, CLIP / norm), with the norm over all
+    parameters.
 
     References
     ----------
     Pascanu, R., Mikolov, T., Bengio, Y. (2013). On the difficulty of training
     recurrent neural networks. ICML, algorithm 1.
     """
-    norm = state[SQUARES] ** 0.5
-    factor = params.dtype.type(state[CLIP] / norm if norm > state[CLIP] else 1.0)
+    norm = scalars[SQUARES] ** 0.5
+    factor = params.dtype.type(scalars[CLIP] / norm if norm > scalars[CLIP] else 1.0)
     n_slots = settings[N_SLOTS]
     for start in range(0, params.size, PARAM_BLOCK):
         n = min(PARAM_BLOCK, params.size - start)
         p, g = vector(params, start, n), vector(grad, start, n)
         for i in range(g.size):
             g[i] *= factor
-        call_step(settings[STEP], p, g, matrix(slots, start * n_slots, n_slots, n), constants)
+        block_slots = matrix(slots, start * n_slots, n_slots, n)
+        call_step(settings[STEP_ADDRESS], p, g, block_slots, constants)
 
 
-def average(params, state, out):
-    """Move a running mean towards the parameters: out = KEEP out + (1 - KEEP) params."""
-    keep = params.dtype.type(state[KEEP])
+def average(params, scalars, out):
+    """Update averaged parameters: out = KEEP * out + (1 - KEEP) * params."""
+    keep = params.dtype.type(scalars[KEEP])
     for i in range(out.size):
         out[i] = params[i] + keep * (out[i] - params[i])
 
 
-def drop(a, rate, clock, settings):
-    """Set units to 0, each with the probability `rate`, and scale the others by 1 / (1 - rate).
+def apply_dropout(a, rate, counters, settings):
+    """Set each unit to 0 with the probability `rate`, and divide the others by 1 - rate.
 
-    Which ones depends on seed, layer, step, row and unit alone, so that the way
-    back finds the same, and every thread.
+    Which units are dropped depends on seed, layer, step, row and unit alone. The
+    backward pass and all threads therefore drop the same ones.
 
     References
     ----------
@@ -196,33 +211,34 @@ def drop(a, rate, clock, settings):
     """
     zero = rate[0] - rate[0]
     factor = rate.dtype.type(1 / (1 - rate[0]))
-    least = int(rate[0] * BITS)
-    first = hash32(hash32(settings[SEED] + settings[LAYER]) + clock[NOW])
+    threshold = int(rate[0] * HASH_RANGE)
+    first = hash32(hash32(settings[SEED] + settings[LAYER]) + counters[STEP])
     for i in range(a.shape[0]):
         values = row(a, i)
-        place = hash32(first + clock[BEGIN] + settings[FIRST] + i)
+        place = hash32(first + counters[ROW] + settings[FIRST_ROW] + i)
         for j in range(values.size):
-            values[j] = zero if hash32(place + j) < least else values[j] * factor
+            values[j] = zero if hash32(place + j) < threshold else values[j] * factor
 
 
-def add_noise(a, deviation, clock, settings):
-    """Add noise of a standard deviation: the sum of six uniform numbers, which is nearly normal."""
-    scale = deviation[0] * a.dtype.type(2**0.5 / HALF)
-    middle = a.dtype.type(3 * HALF)
-    first = hash32(hash32(settings[SEED] + settings[LAYER]) + clock[NOW])
+def add_noise(a, deviation, counters, settings):
+    """Add noise of the given standard deviation: sums of six uniform numbers, nearly normal."""
+    scale = deviation[0] * a.dtype.type(2**0.5 / HALF_RANGE)
+    middle = a.dtype.type(3 * HALF_RANGE)
+    first = hash32(hash32(settings[SEED] + settings[LAYER]) + counters[STEP])
     for i in range(a.shape[0]):
         values = row(a, i)
-        place = hash32(first + clock[BEGIN] + settings[FIRST] + i)
+        place = hash32(first + counters[ROW] + settings[FIRST_ROW] + i)
         for j in range(values.size):
             x = hash32(place + j)
             y = hash32(x + 1)
             z = hash32(y + 1)
-            total = (x & MASK) + (x >> 16) + (y & MASK) + (y >> 16) + (z & MASK) + (z >> 16)
+            total = (x & HALF_MASK) + (x >> 16) + (y & HALF_MASK) + (y >> 16)
+            total += (z & HALF_MASK) + (z >> 16)
             values[j] += (a.dtype.type(total) - middle) * scale
 
 
 def csr_affine(data, indices, indptr, index, W, b, out):
-    """Overwrite `out` by X[index] W + b, X being a sparse matrix."""
+    """Overwrite `out` by X[index] W + b, where X is sparse."""
     for i in range(index.size):
         to = row(out, i)
         for j in range(to.size):
@@ -235,7 +251,7 @@ def csr_affine(data, indices, indptr, index, W, b, out):
 
 
 def csr_weight_gradient(data, indices, indptr, index, delta, out):
-    """Add X[index]' delta to `out`, X being a sparse matrix."""
+    """Add X[index]' delta to `out`, where X is sparse."""
     for i in range(index.size):
         d = row(delta, i)
         for k in range(indptr[index[i]], indptr[index[i] + 1]):

@@ -1,61 +1,109 @@
-"""Threads inside one fit or one prediction: as many as pay."""
+"""Threads inside one fit or one prediction: started where they make it faster, never left behind.
+
+Two rules hold whatever exception reaches the calling thread, Ctrl-C included. A
+call returns only after all threads that it started have ended. A thread keeps
+alive all memory that it works on.
+"""
 
 from __future__ import annotations
 
+import _thread
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
-from time import perf_counter
+from queue import SimpleQueue
+from time import perf_counter, sleep
 from types import TracebackType
 from typing import Any, Self
 
 from joblib import cpu_count, effective_n_jobs
 
-# Below this many floating-point operations in a step, some ten microseconds, the
-# threads would meet more often than they work, and none but the first is tried.
-LEAST_WORK = 1e6
+# With fewer floating-point operations in a step, some ten microseconds, threads would wait for each
+# other longer than they work, and one thread runs alone.
+MIN_STEP_FLOPS = 1e6
 
-# From this many on, some milliseconds, several threads come first, without asking
-# whether they pay.
-SURE_WORK = 5e8
+# With more than these, some milliseconds, several threads are used at once, without a trial.
+SURE_STEP_FLOPS = 5e8
 
-# Below this many in all, starting threads costs more than they save.
-LEAST_SHARED_OUT = 1e8
+# With fewer in all, starting threads costs more than they save.
+MIN_SHARED_FLOPS = 1e8
 
-# The slower way is tried again for one part in so many of an epoch, or for one epoch in
-# so many if it has but a FEW steps: cores of a busy or virtual machine change their minds.
-TRY_AGAIN, FEW = 50, 16
+# The slower number of threads is tried again for a fiftieth of each epoch, or for one epoch in
+# fifty if an epoch has but FEW_STEPS: the cores of a busy or virtual machine change their speed.
+RETRY_SHARE, FEW_STEPS = 50, 16
+
+# Python handles signals between two calls of kernels only. A call should take about so many
+# seconds, and the first one, whose speed is not known, does so many floating-point operations.
+CALL_SECONDS, FIRST_CALL_FLOPS = 0.015, 1e8
 
 
-class Team:
-    """Runs kernels on one thread or on several, whichever has been faster.
-
-    Results do not depend on the choice: kernels give the same bits for any
-    number of threads.
+class Pace:
+    """How much a kernel may do before it returns to Python, which then handles signals.
 
     Parameters
     ----------
-    n_jobs : int or None
-        As joblib has it: None is 1 unless a joblib context says more, -1 all
-        cores. More than there are cores is never of use.
-    work : float
-        Floating-point operations between two meetings of the threads.
+    flops : float
+        Floating-point operations of one unit of work.
     """
 
-    def __init__(self, n_jobs: int | None, work: float) -> None:
-        wanted = min(effective_n_jobs(n_jobs), cpu_count()) if work >= LEAST_WORK else 1
-        self.n_threads = max(1, wanted)
-        self.work = work
-        self.n_epochs = 0
-        # Seconds of a step, last time that it was so many threads'. The first time does
-        # not count: it may have compiled, or started threads.
-        self.seconds: dict[int, float] = {}
-        self._began: set[int] = set()
-        self._pool: ThreadPoolExecutor | None = None
+    def __init__(self, flops: float) -> None:
+        self.units = max(1, int(FIRST_CALL_FLOPS / max(flops, 1.0)))
+
+    def record(self, units: int, seconds: float) -> None:
+        """Choose the units of the next call by how long the last one took."""
+        if units > 0 and seconds > 0:
+            fitting = int(CALL_SECONDS * units / seconds)
+            self.units = max(1, min(fitting, 2 * max(self.units, units)))
+
+
+class _Worker:
+    """One thread that runs functions, one after the other."""
+
+    def __init__(self) -> None:
+        self.tasks: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
+        self.errors: SimpleQueue[BaseException | None] = SimpleQueue()
+        self.was_started = self.has_ended = False
+
+    def start(self) -> None:
+        # Not threading.Thread: an exception of a signal handler inside Thread.start, or inside
+        # Thread.join, leaves unknown whether the thread runs. Between this assignment and
+        # the start of the thread Python handles no signal.
+        self.was_started = True
+        try:
+            _thread.start_new_thread(self._run, ())
+        except RuntimeError:
+            self.has_ended = True
+            raise
+
+    def _run(self) -> None:
+        try:
+            while (task := self.tasks.get()) is not None:
+                error = None
+                try:
+                    task()
+                except BaseException as raised:
+                    error = raised
+                task = None  # frees what the task holds before the caller goes on
+                self.errors.put(error)
+        finally:
+            self.has_ended = True
+
+
+class Workers:
+    """Threads that work beside the calling thread, which waits for them.
+
+    Use it as a context manager: at the end of the block no thread runs.
+
+    Parameters
+    ----------
+    n : int
+        How many threads besides the calling one.
+    """
+
+    def __init__(self, n: int) -> None:
+        self._workers = [_Worker() for _ in range(n)]
+        self._release: Callable[[], None] | None = None
 
     def __enter__(self) -> Self:
-        if self.n_threads > 1:
-            self._pool = ThreadPoolExecutor(self.n_threads - 1, "sknet")
         return self
 
     def __exit__(
@@ -64,87 +112,177 @@ class Team:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
-
-    def rounds(self, n_steps: int) -> Iterator[tuple[int, slice]]:
-        """Yield how many threads are to run which steps of an epoch, while `run` measures them."""
-        if self.n_threads == 1:
-            yield 1, slice(0, n_steps)
-            return
-        part = max(1, n_steps // TRY_AGAIN) if n_steps > FEW else n_steps
-        tries = n_steps > FEW or self.n_epochs % TRY_AGAIN == 0 or len(self.seconds) == 1
-        at = 0
-        while at < n_steps:
-            by_speed = sorted(self.seconds, key=self.seconds.__getitem__)
-            n_threads, end = self.n_threads, at + part
-            if len(by_speed) == 2:
-                n_threads, end = (by_speed[1], end) if tries else (by_speed[0], n_steps)
-                tries = False
-            elif by_speed == [self.n_threads] and (self.n_epochs == 0 or not tries):
-                end = n_steps
-            elif 1 not in self.seconds and (by_speed or self.work < SURE_WORK):
-                n_threads = 1
-            yield n_threads, slice(at, min(end, n_steps))
-            at = end
-        self.n_epochs += 1
+        self.close()
 
     def run(
         self,
-        kernel: Callable[..., Any],
-        seats: Sequence[Sequence[Any]],
-        n_steps: int,
-        *arguments: Any,
+        own: Callable[[], Any],
+        others: Sequence[Callable[[], Any]],
+        release: Callable[[], None],
     ) -> Any:
-        """Return what the kernel returns on the first seat.
+        """Run functions at the same time, and return what the calling thread's own one returns.
 
         Parameters
         ----------
-        kernel : callable
-        seats : sequence of sequence
-            For each thread the kernel's last arguments.
-        n_steps : int
-            How many steps that is.
-        *arguments : object
-            Its other arguments.
+        own : callable
+            Runs in the calling thread.
+        others : sequence of callable
+            Each runs in a thread of its own.
+        release : callable
+            Makes the others end soon. It is called if not all of them can run,
+            or if an exception reaches the calling thread while they do.
         """
-        first, *others = seats
-        if self.n_threads == 1:
-            return kernel(*arguments, *first)
-        start = perf_counter()
-        futures: list[Future[Any]] = []
-        try:
-            if self._pool is not None:
-                futures = [self._pool.submit(kernel, *arguments, *seat) for seat in others]
-            result = kernel(*arguments, *first)
-        finally:
-            wait(futures)  # they work on the same arrays: never leave them behind
-        if len(seats) in self._began:
-            self.seconds[len(seats)] = (perf_counter() - start) / n_steps
-        self._began.add(len(seats))
+        workers = self._workers[: len(others)]
+        for worker in workers:
+            if not worker.was_started:
+                worker.start()
+        self._release = release
+
+        def guarded(function: Callable[[], Any]) -> Callable[[], None]:
+            def run() -> None:
+                try:
+                    function()
+                except BaseException:
+                    release()  # nobody may wait for this thread
+                    raise
+
+            return run
+
+        for worker, function in zip(workers, others, strict=True):
+            worker.tasks.put(guarded(function))
+        result = own()
+        errors = [worker.errors.get() for worker in workers]
+        self._release = None
+        for error in errors:
+            if error is not None:
+                raise error
         return result
 
+    def close(self) -> None:
+        """End all threads, and return when they have ended, whatever interrupts the wait."""
+        interruption: BaseException | None = None
+        while True:
+            try:
+                self._end()
+                seconds = 0.0
+                while any(w.was_started and not w.has_ended for w in self._workers):
+                    sleep(seconds)
+                    seconds = 0.0005
+                break
+            except BaseException as raised:
+                interruption = raised
+        if interruption is not None:
+            raise interruption
 
-def share_out(function: Callable[[slice], None], n: int, work: float, n_jobs: int | None) -> None:
-    """Call a function on parts of n rows, each part on a thread of its own if that pays.
+    def _end(self) -> None:
+        if self._release is not None:
+            self._release()
+        for worker in self._workers:
+            worker.tasks.put(None)
+
+    def __del__(self) -> None:
+        """End all threads, if an exception has kept the block's end from doing so."""
+        self._end()
+
+
+class ThreadTeam(Workers):
+    """Runs kernels on one thread or on several, whichever has been faster.
+
+    Results do not depend on the choice: kernels give the same bits for any
+    number of threads.
 
     Parameters
     ----------
-    function : callable
-        Takes the rows as a slice.
-    n : int
-        How many rows there are.
-    work : float
-        Floating-point operations for each row.
     n_jobs : int or None
-        As for :class:`Team`.
+        As in joblib: None is 1 unless a joblib context says otherwise, -1 is
+        all cores. Never more threads than cores are used.
+    flops : float
+        Floating-point operations of a step.
     """
-    wanted = 1
-    if n * work >= LEAST_SHARED_OUT:
-        wanted = min(effective_n_jobs(n_jobs), cpu_count(), n)
-    if wanted == 1:
-        function(slice(0, n))
+
+    def __init__(self, n_jobs: int | None, flops: float) -> None:
+        wanted = min(effective_n_jobs(n_jobs), cpu_count()) if flops >= MIN_STEP_FLOPS else 1
+        self.n_threads = max(1, wanted)
+        super().__init__(self.n_threads - 1)
+        self.flops = flops
+        self.n_epochs = 0
+        # Seconds of a step, at the last measurement with so many threads. The first one does
+        # not count, since starting threads is part of it.
+        self.seconds: dict[int, float] = {}
+        self._has_run: set[int] = set()
+
+    def schedule_steps(self, n_steps: int) -> Iterator[tuple[int, slice]]:
+        """Yield how many threads are to run which steps of an epoch; `record` must follow each."""
+        if self.n_threads == 1:
+            yield 1, slice(0, n_steps)
+            return
+        trial = max(1, n_steps // RETRY_SHARE) if n_steps > FEW_STEPS else n_steps
+        retries = n_steps > FEW_STEPS or self.n_epochs % RETRY_SHARE == 0 or len(self.seconds) == 1
+        start = 0
+        while start < n_steps:
+            by_speed = sorted(self.seconds, key=self.seconds.__getitem__)
+            n_threads, stop = self.n_threads, start + trial
+            if len(by_speed) == 2:
+                n_threads, stop = (by_speed[1], stop) if retries else (by_speed[0], n_steps)
+                retries = False
+            elif by_speed == [self.n_threads] and (self.n_epochs == 0 or not retries):
+                stop = n_steps
+            elif 1 not in self.seconds and (by_speed or self.flops < SURE_STEP_FLOPS):
+                n_threads = 1
+            yield n_threads, slice(start, min(stop, n_steps))
+            start = stop
+        self.n_epochs += 1
+
+    def record(self, n_threads: int, n_steps: int, seconds: float) -> None:
+        """Take note of how long steps took."""
+        if n_threads in self._has_run and n_steps > 0:
+            self.seconds[n_threads] = seconds / n_steps
+        self._has_run.add(n_threads)
+
+
+def map_row_blocks(
+    prepare: Callable[[slice], Callable[[slice], None]],
+    n: int,
+    flops: float,
+    n_jobs: int | None,
+    block: int,
+) -> None:
+    """Call functions on consecutive parts of n rows, on several threads if that is faster.
+
+    Parameters
+    ----------
+    prepare : callable
+        Takes the rows of a thread, and returns the function that is called on
+        one part of them after the other, in their order.
+    n : int
+        Number of rows.
+    flops : float
+        Floating-point operations of a row.
+    n_jobs : int or None
+        As for :class:`ThreadTeam`.
+    block : int
+        Parts have a multiple of so many rows, but for the last one of a thread.
+    """
+    if n * flops < MIN_SHARED_FLOPS:
+        prepare(slice(0, n))(slice(0, n))
         return
-    cuts = [n * k // wanted for k in range(wanted + 1)]
-    with ThreadPoolExecutor(wanted, "sknet") as pool:
-        list(pool.map(function, [slice(*pair) for pair in pairwise(cuts)]))
+    n_threads = max(1, min(effective_n_jobs(n_jobs), cpu_count(), n))
+    is_abandoned = False
+
+    def release() -> None:
+        nonlocal is_abandoned
+        is_abandoned = True
+
+    def run(rows: slice) -> None:
+        function, pace, start = prepare(rows), Pace(flops * block), rows.start
+        while start < rows.stop and not is_abandoned:
+            stop = min(start + pace.units * block, rows.stop)
+            begin = perf_counter()
+            function(slice(start, stop))
+            pace.record(-(-(stop - start) // block), perf_counter() - begin)
+            start = stop
+
+    cuts = [n * k // n_threads for k in range(n_threads + 1)]
+    first, *others = (slice(*pair) for pair in pairwise(cuts))
+    with Workers(n_threads - 1) as workers:
+        workers.run(lambda: run(first), [lambda rows=rows: run(rows) for rows in others], release)

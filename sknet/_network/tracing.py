@@ -1,88 +1,77 @@
-"""Inside a network: what its hidden units put out, and how its scores hang on the input.
+"""Inside a network: the activations of hidden layers, and gradients of scores by the input.
 
-Symbols as in `_network.py`. Rows are taken `PREDICT_ROWS` at a time, so that what is needed
-besides X and the result does not grow with them.
+Rows are taken `PREDICT_ROWS` at a time. The memory needed besides X and the
+result therefore does not grow with their number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from sknet._engine.gemm import product
-from sknet._engine.kernels import csr_affine, gather
-from sknet._engine.program import Program
-from sknet._engine.threads import share_out
-from sknet._network.network import (
-    CSR,
-    PREDICT_ROWS,
-    LayerBuffers,
-    Layout,
-    Network,
-    aligned,
-    padded,
-    run_program,
-)
+from sknet._engine.memory import CSR, LayerBuffers, aligned, n_rows, padded
+from sknet._engine.program import Program, run_program
+from sknet._engine.threads import map_row_blocks
+from sknet._network.layout import Layout
+from sknet._network.network import Network
+from sknet._network.prediction import PREDICT_ROWS
 
 
 class Trace:
-    """The way forward, to be gone on with, for a number of rows at a time.
+    """A forward pass that keeps all activations, over a number of rows at a time.
+
+    More calls may be appended to its `program` before `run`.
 
     Parameters
     ----------
     network : Network
     X : ndarray of shape (n_samples, n_features) or CSR
         Read-only, in the dtype of the network.
-    n_rows : int
-        How many rows of it to take at a time.
+    size : int
+        How many rows to take at a time.
     """
 
-    def __init__(self, network: Network, X: np.ndarray | CSR, n_rows: int) -> None:
+    def __init__(self, network: Network, X: np.ndarray | CSR, size: int) -> None:
         units, dtype = network.layout.units, network.params.dtype
-        self.network, self.every = network, slice(0, n_rows)
+        self.network, self.rows = network, slice(0, size)
         self.program = Program(dtype)
-        self.index = np.zeros(n_rows, np.int64)
-        self.scratch = network.scratch(n_rows)
-        self.a = LayerBuffers(n_rows, units[1:], dtype)
-        asked = any(activation.needs_input for activation in network.activations)
-        self.z = LayerBuffers(n_rows, units[1:], dtype) if asked else None
-        W, b, first = network.coefs[0], network.intercepts[0], self.a.matrix(0, self.every)
-        if isinstance(X, CSR):
-            self.program.add("csr_affine", csr_affine, *X, self.index, W, b, first)
-        else:
-            taken = padded(n_rows, units[0], dtype)[:, : units[0]]
-            self.program.add("gather", gather, X, self.index, taken)
-            self.product(taken, W, b, first)
-        network.forward(self.program, self.z, self.a, self.every, self.scratch)
+        self.index = np.zeros(size, np.int64)
+        self.scratch = network.scratch(size)
+        self.a = LayerBuffers(size, units[1:], dtype)
+        self.z = LayerBuffers(size, units[1:], dtype) if network.needs_z else None
+        inputs = None if isinstance(X, CSR) else padded(size, units[0], dtype)[:, : units[0]]
+        first = self.a.matrix(0, self.rows)
+        network.first_layer(self.program, X, self.index, inputs, first, self.scratch)
+        network.forward(self.program, self.z, self.a, self.rows, self.scratch)
 
-    def product(self, A: np.ndarray, B: np.ndarray, bias: np.ndarray, out: np.ndarray) -> None:
-        """Append a product of matrices."""
-        self.program.add("product", product, A, B, bias, self.scratch, out)
-
-    def parts(self, rows: slice) -> Iterator[slice]:
-        """Return some rows of X in parts that `run` takes."""
+    def finish(self) -> None:
+        """Make the program ready to run: nothing can be appended any more."""
         self.program.end_section()
-        self._table, self._ends = self.program.finish()
+        self._table = self.program.finish()
+
+    def parts(self, rows: slice) -> Iterator[tuple[slice, slice]]:
+        """Yield some rows of X in parts that `run` takes, each with its rows of the buffers."""
         for start in range(rows.start, rows.stop, self.index.size):
-            yield slice(start, min(start + self.index.size, rows.stop))
+            stop = min(start + self.index.size, rows.stop)
+            yield slice(start, stop), slice(0, stop - start)
 
-    def run(self, part: slice) -> slice:
-        """Carry the program out, and return the rows of buffers that belong to the part.
+    def run(self, part: slice, here: slice) -> None:
+        """Run the program over a part of X.
 
-        Those behind a shorter part are of the one before: they are computed
-        once more, and do no harm, since no row depends on another.
+        Rows of the buffers behind a shorter part still belong to an earlier
+        part. They are computed once more, which changes nothing, since no row
+        depends on another.
         """
-        here = slice(0, part.stop - part.start)
         self.index[here] = np.arange(part.start, part.stop)
-        run_program(self._table, self._ends[1], self.network.params)
-        return here
+        run_program(self._table.instructions, self._table.phases[-1], self.network.params)
 
 
 def activations(
     network: Network, X: np.ndarray | CSR, layers: range, n_jobs: int | None = None
 ) -> np.ndarray:
-    """Return what hidden layers put out, side by side, of shape (n_samples, n_units).
+    """Return the activations of hidden layers, side by side.
 
     Parameters
     ----------
@@ -90,33 +79,37 @@ def activations(
     X : ndarray of shape (n_samples, n_features) or CSR
         As for :class:`Trace`.
     layers : range
-        Which hidden layers, the first being 0; rising by 1.
+        Numbers of the hidden layers, the first being 0; rising by 1.
     n_jobs : int or None
-        Most threads.
+        Maximum number of threads.
 
     Returns
     -------
     ndarray of shape (n_samples, n_units)
         In the dtype of the network.
     """
-    # The network up to the last of these layers: what is above it need not be computed.
+    # The network up to the last of these layers: nothing above it is computed.
     top = layers[-1]
     layout = Layout(network.layout.units[: top + 2])
     params = layout.join(network.coefs[: top + 1], network.intercepts[: top + 1])
     lower = Network(layout, params, network.activations[:top], network.loss)
     last_forward = network.activations[top].forward
+    out = np.empty((n_rows(X), sum(layout.units[l + 1] for l in layers)), params.dtype)
 
-    n = _count(X)
-    out = np.empty((n, sum(layout.units[l + 1] for l in layers)), params.dtype)
-
-    def fill(rows: slice) -> None:
+    def prepare(rows: slice) -> Callable[[slice], None]:
         trace = Trace(lower, X, min(PREDICT_ROWS, rows.stop - rows.start))
-        trace.program.add("forward", last_forward, trace.a.flat(top, trace.every))
-        for part in trace.parts(rows):
-            here = trace.run(part)
-            np.concatenate([trace.a.matrix(l, here) for l in layers], axis=1, out=out[part])
+        trace.program.add(last_forward, trace.a.flat(top, trace.rows))
+        trace.finish()
 
-    share_out(fill, n, 2 * layout.n_weights, n_jobs)
+        def fill(some: slice) -> None:
+            for part, here in trace.parts(some):
+                trace.run(part, here)
+                matrices = [trace.a.matrix(l, here) for l in layers]
+                np.concatenate(matrices, axis=1, out=out[part])
+
+        return fill
+
+    map_row_blocks(prepare, len(out), 2 * layout.n_weights, n_jobs, PREDICT_ROWS)
     return out
 
 
@@ -129,8 +122,8 @@ def input_gradients(
 ) -> np.ndarray:
     """Return the derivative of one raw score of each row by that row.
 
-    Backpropagation from the scores to the input, with delta = sign at the
-    score asked for and 0 at the others::
+    Backpropagation from the scores to the input. The last delta is the sign at
+    the chosen score and 0 at the others::
 
         delta_l-1 = (delta_l W_l') f'(z_l-1),    d score / d x = delta_0 W_0'
 
@@ -140,11 +133,11 @@ def input_gradients(
     X : ndarray of shape (n_samples, n_features) or CSR
         As for :class:`Trace`.
     outputs : ndarray of int of shape (n_samples,)
-        Which score.
+        Number of the chosen score of each row.
     signs : ndarray of shape (n_samples,)
         What to multiply it by.
     n_jobs : int or None
-        Most threads.
+        Maximum number of threads.
 
     Returns
     -------
@@ -152,31 +145,28 @@ def input_gradients(
         In the dtype of the network.
     """
     units, dtype = network.layout.units, network.params.dtype
-    n, last = _count(X), len(network.coefs) - 1
-    out = np.empty((n, units[0]), dtype)
+    last = len(network.coefs) - 1
+    out = np.empty((n_rows(X), units[0]), dtype)
 
-    def fill(rows: slice) -> None:
+    def prepare(rows: slice) -> Callable[[slice], None]:
         trace = Trace(network, X, min(PREDICT_ROWS, rows.stop - rows.start))
-        every, zeros = trace.every, np.zeros(max(units), dtype)
-        delta = LayerBuffers(every.stop, units[1:], dtype)
-        gradient = aligned((every.stop, units[0]), dtype)
-        for l in range(last, 0, -1):
-            below = delta.matrix(l - 1, every)
-            trace.product(delta.matrix(l, every), network.coefs[l].T, zeros[: units[l]], below)
-            z = zeros[:0] if trace.z is None else trace.z.flat(l - 1, every)
-            a, d = trace.a.flat(l - 1, every), delta.flat(l - 1, every)
-            trace.program.add("backward", network.activations[l - 1].backward, z, a, d)
-        W = network.coefs[0]
-        trace.product(delta.matrix(0, every), W.T, zeros[: units[0]], gradient)
-        for part in trace.parts(rows):
-            start = delta.matrix(last, every)
-            start.fill(0)
-            start[np.arange(part.stop - part.start), outputs[part]] = signs[part]
-            out[part] = gradient[trace.run(part)]
+        delta = LayerBuffers(trace.rows.stop, units[1:], dtype)
+        gradient = aligned((trace.rows.stop, units[0]), dtype)
+        network.backward(trace.program, trace.z, trace.a, delta, trace.rows, trace.scratch)
+        W, zeros = network.coefs[0], np.zeros(units[0], dtype)
+        first = delta.matrix(0, trace.rows)
+        trace.program.add(product, first, W.T, zeros, trace.scratch, gradient)
+        trace.finish()
 
-    share_out(fill, n, 4 * network.layout.n_weights, n_jobs)
+        def fill(some: slice) -> None:
+            for part, here in trace.parts(some):
+                start = delta.matrix(last, trace.rows)
+                start.fill(0)
+                start[np.arange(here.stop), outputs[part]] = signs[part]
+                trace.run(part, here)
+                out[part] = gradient[here]
+
+        return fill
+
+    map_row_blocks(prepare, len(out), 4 * network.layout.n_weights, n_jobs, PREDICT_ROWS)
     return out
-
-
-def _count(X: np.ndarray | CSR) -> int:
-    return X.indptr.size - 1 if isinstance(X, CSR) else X.shape[0]

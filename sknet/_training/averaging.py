@@ -1,27 +1,27 @@
-"""A running mean of the parameters, which often does better than the last of them."""
+"""A running mean of the parameters, which often generalises better than the last of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from sknet._network.network import Network
 
-
+@dataclass
 class Averaging:
-    """Keeps the mean, and lets it stand in for the parameters.
+    """The running mean of the parameters over steps, and the last parameters themselves.
 
     mean_t = sum_s d**(t - s) theta_s / sum_s d**(t - s), s = 1 ... t, with the
     decay d: the last parameters weigh most.
 
-    Parameters
+    Attributes
     ----------
-    decay : float or None
-        In [0, 1); None keeps no mean, and every method does nothing.
-    params : ndarray of shape (n_parameters,)
+    decay : float
+        In [0, 1).
+    mean : ndarray of shape (n_parameters,)
+        What the fitted network has.
+    last : ndarray of shape (n_parameters,)
+        What training goes on from.
 
     References
     ----------
@@ -30,41 +30,19 @@ class Averaging:
     Kingma, D. P., Ba, J. (2015), section 7.2.
     """
 
-    def __init__(self, decay: float | None, params: np.ndarray) -> None:
-        self.mean = None if decay is None else params.copy()
-        self._last: np.ndarray | None = None
+    decay: float
+    mean: np.ndarray
+    last: np.ndarray
 
-    def as_own(self, dtype: np.dtype[Any]) -> None:
-        """Hold arrays of a dtype that nobody else has: those of a file's map are read-only."""
-        if self.mean is not None:
-            self.mean = np.array(self.mean, dtype)
-        if self._last is not None:
-            self._last = np.array(self._last, dtype)
+    def goes_on_from(self, params: np.ndarray) -> bool:
+        """Return whether a network's parameters are still the mean, so that `last` holds."""
+        return bool(np.array_equal(params, self.mean))
 
-    def training_begins(self, network: Network) -> None:
-        """Go on from the last parameters, unless somebody has set others since."""
-        if self._last is None or self.mean is None:
-            return
-        if np.array_equal(network.params, self.mean):
-            network.params[:] = self._last
-        else:
-            self.mean[:] = network.params
+    def keep_factors(self, t: int, n_steps: int) -> np.ndarray:
+        """Return how much of the mean stays at each of the next steps.
 
-    @contextmanager
-    def in_place(self, network: Network) -> Iterator[None]:
-        """Let the mean stand in for a network's parameters for a while."""
-        if self.mean is None:
-            yield
-            return
-        last = network.params.copy()
-        network.params[:] = self.mean
-        try:
-            yield
-        finally:
-            network.params[:] = last
-
-    def training_ends(self, network: Network) -> None:
-        """Leave the mean in the network, and remember its last parameters."""
-        if self.mean is not None:
-            self._last = network.params.copy()
-            network.params[:] = self.mean
+        The sum of all weights so far is (1 - d**t) / (1 - d). Hence
+        keep_t = d (1 - d**(t - 1)) / (1 - d**t).
+        """
+        steps = t + 1 + np.arange(n_steps, dtype=np.int64)
+        return self.decay * (1 - self.decay ** (steps - 1)) / (1 - self.decay**steps)

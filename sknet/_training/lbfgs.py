@@ -1,118 +1,134 @@
-"""Training by L-BFGS: the same loss and gradient, over all rows at once, handed to scipy."""
+"""Training by L-BFGS: the same loss and gradient, over all rows at once, handed to SciPy."""
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
-from sklearn.exceptions import ConvergenceWarning
 
-from sknet._engine.threads import Team
-from sknet._network.network import FLOPS, Network
-from sknet._training.epoch import Data, Recipe, Training
-from sknet._training.monitor import Monitor, Report, Tasks, Validation
+from sknet._engine.threads import ThreadTeam
+from sknet._network.network import Network
+from sknet._network.prediction import Predictor
+from sknet._training.contract import (
+    Dataset,
+    Outcome,
+    StoppedBy,
+    TrainingConfig,
+    TrainingState,
+    Validation,
+)
+from sknet._training.epoch import EpochRunner
+from sknet._training.monitor import EarlyStopping, end_epoch, is_finite
+from sknet._training.observers import Observer
 
 
-def run(
-    model: Any,
+def minimise(
     network: Network,
-    recipe: Recipe,
-    monitor: Monitor,
+    data: Dataset,
     validation: Validation | None,
-    data: Data,
-    rows: np.ndarray,
-    tasks: Tasks,
-) -> None:
-    """Minimise from the network's parameters on, and leave the result there.
+    config: TrainingConfig,
+    state: TrainingState,
+    observers: Sequence[Observer],
+) -> Outcome:
+    """Minimise the loss from the network's parameters on.
 
-    Parameters
+    It computes in float64, since its line search compares losses that are too
+    close for float32. Arguments and result are those of
+    :func:`~sknet._training.trainer.train`. An iteration counts as an epoch.
+
+    References
     ----------
-    model : object
-        Gives ``tol``, ``max_iter``, ``max_fun``, ``verbose``, ``n_jobs`` and so on, and
-        receives ``n_iter_``, ``loss_`` and the curves as training goes.
-    network : Network
-        In float64: the line search compares losses beyond float32's precision.
-    recipe : Recipe
-    monitor : Monitor
-        Stops training where it sees no more progress, with ``early_stopping``; without
-        that is left to ``tol``.
-    validation : Validation or None
-        What to record after each iteration.
-    data : Data
-    rows : ndarray of int64
-        The rows of `data` to train on.
-    tasks : Tasks
-        Callbacks.
-
-    Warns
-    -----
-    ConvergenceWarning
-        Where scipy reports anything but convergence.
+    Zhu, C., Byrd, R. H., Lu, P., Nocedal, J. (1997). Algorithm 778: L-BFGS-B.
+    ACM Transactions on Mathematical Software 23.
     """
-    n = rows.size
-    training = Training(network, data, n, n, recipe)
-    report = Report(model)
-    is_stopped = has_begun = False
+    n, data = data.rows.size, data.astype(np.float64)
+    if validation is not None:
+        validation = validation._replace(data=validation.data.astype(np.float64))
+    params = network.params.astype(np.float64)
+    trial, current = network.with_params(params.copy()), network.with_params(params)
+    runner = EpochRunner(trial, data, n, config.regularization)
+    predictor, early_stopping = Predictor(current), EarlyStopping(config, state.records)
+    epochs = state.records.epochs
+    stopped_by: StoppedBy | None = None
+    is_iterating = False
 
     def loss_and_grad(params: np.ndarray) -> tuple[float, np.ndarray]:
-        nonlocal has_begun
-        if not has_begun and model.n_iter_ < model.max_iter:
-            tasks.epoch_begins()
-            has_begun = True
-        network.params[:] = params
-        total = training.run(team, rows, np.zeros(1))
-        return total / n, training.grad.copy()
+        nonlocal is_iterating
+        if not is_iterating and len(epochs) < config.max_iter:
+            for observer in observers:
+                observer.epoch_begins()
+            is_iterating = True
+        trial.params[:] = params
+        loss = runner.run(team, data.rows, np.zeros(1)) / n
+        # Later the line search goes back to where the loss was finite.
+        if not epochs and not (np.isfinite(loss) and np.isfinite(runner.grad).all()):
+            raise _DivergedError
+        return loss, runner.grad.copy()
 
     def iteration_ends(intermediate_result: OptimizeResult) -> None:
-        nonlocal is_stopped, has_begun
-        network.params[:] = intermediate_result.x
-        model.n_iter_ += 1
-        model.loss_ = float(intermediate_result.fun)
-        model.loss_curve_.append(model.loss_)
-        if validation is not None:
-            validation.record(model, network)
-        report.epoch(validation is not None)
-        is_stopped, has_begun = tasks.epoch_ends(), False
-        monitor.epoch_ends(network)
-        if model.early_stopping and model._no_improvement_count > model.n_iter_no_change:
-            report.plateau(monitor.quantity, "Stopping.")
-            is_stopped = True
+        nonlocal is_iterating, stopped_by
+        if not np.isfinite(intermediate_result.fun):
+            raise _DivergedError
+        current.params[:] = intermediate_result.x
+        loss = float(intermediate_result.fun)
+        is_stopped = end_epoch(predictor, early_stopping, validation, observers, loss, None)
+        is_iterating = False
         if is_stopped:
+            stopped_by = "callback"
+        elif config.watch == "score" and early_stopping.is_exhausted:
+            for observer in observers:
+                observer.plateau(early_stopping.plateau_message("Stopping."))
+            stopped_by = "patience"
+        if stopped_by is not None:
             raise StopIteration
 
-    model.n_iter_ = 0
+    loss, message = np.nan, ""
     try:
-        with Team(model.n_jobs, FLOPS * n * network.layout.n_weights) as team:
+        with ThreadTeam(config.n_jobs, runner.step_flops) as team:
             result = minimize(
                 loss_and_grad,
-                network.params.copy(),
+                params.copy(),
                 method="L-BFGS-B",
                 jac=True,
                 callback=iteration_ends,
-                options={"maxfun": model.max_fun, "maxiter": model.max_iter, "gtol": model.tol},
+                options={"maxfun": config.max_fun, "maxiter": config.max_iter, "gtol": config.tol},
             )
+        current.params[:] = result.x
+        loss = float(result.fun)
+        if not (np.isfinite(loss) and is_finite(current)):
+            raise _DivergedError
+        if result.status != 0 and stopped_by is None:
+            message = f"(status={result.status}):\n{result.message}"
+        stopped_by = stopped_by or "solver"
+    except _DivergedError:
+        stopped_by = "divergence"
+    except KeyboardInterrupt:
+        if not epochs:
+            raise
+        stopped_by, loss = "interrupt", epochs[-1].loss
     finally:
-        report.ends()
-    network.params[:] = result.x
-    model.n_iter_ = min(result.nit, model.max_iter)
-    model.loss_ = float(result.fun)
-    monitor.training_ends(network)
-    if has_begun:  # a line search that came to nothing
-        tasks.epoch_ends()
-    tasks.training_ends()
-    if result.status != 0 and not is_stopped:
-        more = (
-            f"\nIncrease the number of iterations to improve the convergence "
-            f"(max_iter={model.max_iter})."
-            if model.n_iter_ == model.max_iter
-            else ""
-        )
-        warnings.warn(
-            f"lbfgs failed to converge after {model.n_iter_} iteration(s) "
-            f"(status={result.status}):\n{result.message}\n{more}\nYou might also want to scale "
-            "the data, for instance with sklearn.preprocessing.StandardScaler.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+        for observer in observers:
+            observer.close()
+    if stopped_by != "interrupt":
+        for observer in observers:
+            observer.training_ends()
+
+    best = early_stopping.best_params
+    fitted = (current.params if best is None else best).astype(network.params.dtype)
+    if not np.isfinite(fitted).all():
+        stopped_by = "divergence"  # beyond float32
+    state = TrainingState(None, None, state.records, state.samples_seen)
+    return Outcome(
+        network.with_params(fitted),
+        state,
+        stopped_by,
+        loss,
+        best is not None,
+        early_stopping.has_scores,
+        message,
+    )
+
+
+class _DivergedError(Exception):
+    """The loss or its gradient is no longer finite."""

@@ -1,140 +1,270 @@
-"""The loop over epochs: Python owns epochs, kernels own batches."""
+"""Training by steps on minibatches: the loop over epochs."""
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
+import copy
+from collections.abc import Sequence
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
-from sknet._engine.threads import Team
-from sknet._network.network import FLOPS, Network
+from sknet._engine.threads import ThreadTeam
+from sknet._network.network import Network
+from sknet._network.prediction import Predictor
 from sknet._training.averaging import Averaging
-from sknet._training.epoch import Data, Recipe, Training
-from sknet._training.monitor import Monitor, Report, Tasks, Validation
+from sknet._training.contract import (
+    Dataset,
+    Outcome,
+    StoppedBy,
+    TrainingConfig,
+    TrainingState,
+    Validation,
+)
+from sknet._training.epoch import EpochRunner
+from sknet._training.lbfgs import minimise
+from sknet._training.monitor import EarlyStopping, end_epoch, is_finite
+from sknet._training.observers import Observer
 from sknet.optimizers import Optimizer
-from sknet.schedules import Schedule
 
 
-def run(
-    model: Any,
-    network: Network,
-    optimizer: Optimizer,
-    schedule: Schedule,
-    recipe: Recipe,
-    averaging: Averaging,
-    monitor: Monitor,
-    validation: Validation | None,
-    data: Data,
-    rows: np.ndarray,
-    random_state: np.random.RandomState,
-    tasks: Tasks | None,
-) -> None:
-    """Train until the monitor sees no more progress, or for ``max_iter`` epochs.
+class Trainer:
+    """A network, its optimiser and its average in training, with the programs over them.
+
+    All of them are copies that belong to the trainer. A trainer may be used for
+    several calls with data of the same shapes, which saves putting programs
+    together: `load` then takes the new values.
 
     Parameters
     ----------
-    model : object
-        Gives ``batch_size``, ``shuffle``, ``max_iter``, ``tol``,
-        ``n_iter_no_change``, ``verbose`` and ``n_jobs``, and receives ``n_iter_``,
-        ``loss_``, ``t_`` and the curves as training goes.
     network : Network
-        Its parameters are overwritten.
-    optimizer : Optimizer
-        Its state goes on from where it is.
-    schedule : Schedule
-    recipe : Recipe
-    averaging : Averaging
-    monitor : Monitor
+        What to go on from.
+    data : Dataset
+    config : TrainingConfig
+    state : TrainingState
+    """
+
+    def __init__(
+        self, network: Network, data: Dataset, config: TrainingConfig, state: TrainingState
+    ) -> None:
+        assert state.optimizer is not None
+        params, averaging = network.params.copy(), None
+        if state.averaging is not None:
+            if state.averaging.goes_on_from(params):
+                params = np.array(state.averaging.last, params.dtype)
+            averaging = Averaging(state.averaging.decay, network.params.copy(), params)
+        self.network = network.with_params(params)
+        self.averaging = averaging
+        self.optimizer: Optimizer = copy.copy(state.optimizer)
+        self.optimizer.slots = np.array(state.optimizer.slots, params.dtype)
+        self.runner = EpochRunner(
+            self.network, data, config.batch_size, config.regularization, self.optimizer, averaging
+        )
+        # What predicts: the average, where there is one.
+        shown = self.network if averaging is None else network.with_params(averaging.mean)
+        self.predictor = Predictor(shown)
+
+    def train(
+        self,
+        data: Dataset,
+        validation: Validation | None,
+        config: TrainingConfig,
+        state: TrainingState,
+        observers: Sequence[Observer],
+        random_state: np.random.RandomState,
+    ) -> Outcome:
+        """Train until there is no more progress, or for `n_epochs` epochs.
+
+        Parameters
+        ----------
+        data : Dataset
+            What the trainer was made for.
+        validation : Validation or None
+            What to evaluate after each epoch.
+        config : TrainingConfig
+        state : TrainingState
+            Its records are added to.
+        observers : sequence of Observer
+        random_state : RandomState
+            Shuffles the rows before each epoch.
+
+        Returns
+        -------
+        Outcome
+            It shares no array with the trainer.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If training was interrupted before its first step. Later it ends the
+            training, and the weights are those of the last whole step.
+        """
+        optimizer, schedule, n = self.optimizer, config.schedule, data.rows.size
+        n_steps = -(-n // config.batch_size)
+        first_step = optimizer.t
+        stopped_by: StoppedBy = "n_epochs"
+        early_stopping = EarlyStopping(config, state.records)
+        order = np.arange(n, dtype=np.int64)
+        n_samples = state.samples_seen
+        try:
+            with ThreadTeam(config.n_jobs, self.runner.step_flops) as team:
+                for _ in range(config.n_epochs):
+                    for observer in observers:
+                        observer.epoch_begins()
+                    if config.shuffle:
+                        # As sklearn.utils.shuffle(order) does, without its checks.
+                        permutation = np.arange(n, dtype=np.int64)
+                        random_state.shuffle(permutation)
+                        order = order[permutation]
+                    fractions = (optimizer.t + np.arange(n_steps)) / (n_steps * config.max_iter)
+                    factors = schedule.factors(np.minimum(fractions, np.nextafter(1, 0)))
+                    rates = optimizer.learning_rate * factors
+                    total = self.runner.run(team, data.rows[order], rates)
+                    optimizer.t = first_step + self.runner.n_steps
+                    loss = float(total) / n
+                    if not (np.isfinite(loss) and is_finite(self.network)):
+                        stopped_by = "divergence"
+                        break
+                    is_stopped = end_epoch(
+                        self.predictor, early_stopping, validation, observers, loss,
+                        float(rates.mean()),
+                    )  # fmt: skip
+                    seen = n_samples + n * len(state.records.epochs)
+                    optimizer.learning_rate = schedule.epoch_ends(optimizer.learning_rate, seen)
+                    if is_stopped:
+                        stopped_by = "callback"
+                        break
+                    if early_stopping.is_exhausted:
+                        rate, what_follows = schedule.plateau(optimizer.learning_rate)
+                        for observer in observers:
+                            observer.plateau(early_stopping.plateau_message(what_follows))
+                        if rate is None:
+                            stopped_by = "patience"
+                            break
+                        optimizer.learning_rate = rate
+                        state.records.n_stalled = 0
+        except KeyboardInterrupt:
+            if self.runner.n_steps == 0:
+                raise
+            stopped_by = "interrupt"
+        finally:
+            for observer in observers:
+                observer.close()
+        optimizer.t = first_step + self.runner.n_steps
+        whole, rest = divmod(self.runner.n_steps, n_steps)
+        samples_seen = n_samples + whole * n + min(rest * config.batch_size, n)
+        if stopped_by != "interrupt":
+            for observer in observers:
+                observer.training_ends()
+        return self._outcome(early_stopping, samples_seen, stopped_by)
+
+    def _outcome(
+        self, early_stopping: EarlyStopping, samples_seen: int, stopped_by: StoppedBy
+    ) -> Outcome:
+        """Return copies, so that the trainer may be used again."""
+        shown, best = self.predictor.network, early_stopping.best_params
+        network = shown.with_params(shown.params.copy() if best is None else best)
+        optimizer = copy.copy(self.optimizer)
+        optimizer.slots = optimizer.slots.copy()
+        averaging = self.averaging
+        if averaging is not None:
+            averaging = Averaging(averaging.decay, averaging.mean.copy(), averaging.last.copy())
+        state = TrainingState(optimizer, averaging, early_stopping.records, samples_seen)
+        epochs, has_scores = early_stopping.records.epochs, early_stopping.has_scores
+        loss = epochs[-1].loss if epochs else np.nan
+        return Outcome(network, state, stopped_by, loss, best is not None, has_scores)
+
+    def accepts(
+        self, network: Network, data: Dataset, config: TrainingConfig, state: TrainingState
+    ) -> bool:
+        """Return whether `load` may be called: all shapes and parts are this trainer's."""
+        own, runner = self.network, self.runner
+        return (
+            isinstance(data.X, np.ndarray)
+            and isinstance(runner.data.X, np.ndarray)
+            and network.layout.units == own.layout.units
+            and network.params.dtype == own.params.dtype
+            and network.activations == own.activations
+            and network.loss is own.loss
+            and np.array_equal(network.settings, own.settings)
+            and data.X.shape == runner.data.X.shape
+            and data.targets.shape == runner.data.targets.shape
+            and config.batch_size == runner.batch_size
+            and config.regularization == runner.workspace.regularization
+            and type(state.optimizer) is type(self.optimizer)
+            and getattr(state.averaging, "decay", None) == getattr(self.averaging, "decay", None)
+        )
+
+    def load(self, network: Network, data: Dataset, state: TrainingState) -> None:
+        """Copy a network, data and a state that `accepts` has looked at into this trainer."""
+        assert state.optimizer is not None
+        data.check(network)
+        for own, given in zip(self.runner.data, data, strict=True):
+            np.copyto(own, given)
+        self.network.params[:] = network.params
+        if self.averaging is not None and state.averaging is not None:
+            self.averaging.mean[:] = network.params
+            if state.averaging.goes_on_from(network.params):
+                self.network.params[:] = state.averaging.last
+        slots = self.optimizer.slots
+        slots[:] = state.optimizer.slots
+        vars(self.optimizer).update(vars(state.optimizer), slots=slots)
+
+
+# Data of more bytes are not copied into a trainer that is kept for later calls.
+MAX_KEPT_BYTES = 2**24
+
+
+def train(
+    network: Network,
+    data: Dataset,
+    validation: Validation | None,
+    config: TrainingConfig,
+    state: TrainingState,
+    observers: Sequence[Observer],
+    random_state: np.random.RandomState,
+    kept: list[Trainer] | None = None,
+) -> Outcome:
+    """Train a network, and return what comes of it. Nothing that is given is written to.
+
+    Parameters
+    ----------
+    network : Network
+        What to go on from.
+    data : Dataset
     validation : Validation or None
-        What to record after each epoch.
-    data : Data
-    rows : ndarray of int64
-        The rows of `data` to train on.
+        What to evaluate after each epoch.
+    config : TrainingConfig
+    state : TrainingState
+        Where earlier calls have stopped. Without an optimiser L-BFGS trains.
+    observers : sequence of Observer
     random_state : RandomState
         Shuffles the rows before each epoch.
-    tasks : Tasks or None
-        Callbacks. None: one epoch only, for `partial_fit`.
+    kept : list of Trainer, default=None
+        Trainers of earlier calls, to be used again. The one that is used now is
+        taken out, and put in again once it has done its work.
 
-    Warns
-    -----
-    ConvergenceWarning
-        Where ``max_iter`` epochs were not enough.
-    UserWarning
-        Where the user interrupted training: the weights of the last whole
-        epoch (the best ones with early stopping) are kept.
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If training was interrupted before its first step. Later an interrupt
+        ends the training, and the weights are those of the last whole step.
     """
-    n = rows.size
-    size = _batch_size(model.batch_size, n)
-    n_steps = -(-n // size)
-    averaging.training_begins(network)
-    training = Training(network, data, n, size, recipe, optimizer, averaging.mean)
-    order = np.arange(n)
-    model.n_iter_ = 0
-    report = Report(model)
-    try:
-        with Team(model.n_jobs, FLOPS * size * network.layout.n_weights) as team:
-            for _ in range(1 if tasks is None else model.max_iter):
-                if tasks is not None:
-                    tasks.epoch_begins()
-                if model.shuffle:
-                    # sklearn.utils.shuffle(order), its draws and its order, less its checks.
-                    permutation = np.arange(n)
-                    random_state.shuffle(permutation)
-                    order = order[permutation]
-                fractions = (optimizer.t + np.arange(n_steps)) / (n_steps * model.max_iter)
-                rates = optimizer.learning_rate * schedule.factors(
-                    np.minimum(fractions, np.nextafter(1, 0))
-                )
-                total = training.run(team, rows[order], rates)
-                optimizer.t += n_steps
-                model.n_iter_ += 1
-                model.loss_ = float(total) / n
-                model.t_ += n
-                model.loss_curve_.append(model.loss_)
-                model.learning_rate_curve_.append(float(rates.mean()))
-
-                with averaging.in_place(network):
-                    if validation is not None:
-                        validation.record(model, network)
-                    report.epoch(validation is not None)
-                    monitor.epoch_ends(network)
-                    is_stopped = tasks is not None and tasks.epoch_ends()
-                optimizer.learning_rate = schedule.epoch_ends(optimizer.learning_rate, model.t_)
-                if is_stopped:
-                    break
-                if model._no_improvement_count > model.n_iter_no_change:
-                    rate, what_follows = schedule.plateau(optimizer.learning_rate)
-                    report.plateau(monitor.quantity, what_follows)
-                    if rate is None:
-                        break
-                    optimizer.learning_rate = rate
-                    model._no_improvement_count = 0
-                if model.n_iter_ == model.max_iter and tasks is not None:
-                    warnings.warn(
-                        f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) reached and "
-                        "the optimization hasn't converged yet.",
-                        ConvergenceWarning,
-                        stacklevel=2,
-                    )
-    except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=2)
-    finally:
-        report.ends()
-    averaging.training_ends(network)
-    monitor.training_ends(network)
-    if tasks is not None:
-        tasks.training_ends()
-
-
-def _batch_size(batch_size: int | str, n: int) -> int:
-    if isinstance(batch_size, str):  # "auto"
-        return min(200, n)
-    if batch_size > n:
-        warnings.warn(
-            f"Got `batch_size` less than 1 or larger than sample size: batch_size={batch_size} "
-            f"with {n} training samples. It is going to be clipped to {n}.",
-            stacklevel=2,
-        )
-    return min(int(batch_size), n)
+    if state.optimizer is None:
+        return minimise(network, data, validation, config, state, observers)
+    trainer = kept.pop() if kept else None
+    if trainer is not None and trainer.accepts(network, data, config, state):
+        trainer.load(network, data, state)
+    else:
+        is_kept = kept is not None and isinstance(data.X, np.ndarray)
+        if is_kept and data.X.nbytes <= MAX_KEPT_BYTES:
+            data = Dataset(*(array.copy() for array in data))
+        else:
+            kept = None
+        trainer = Trainer(network, data, config, state)
+    outcome = trainer.train(trainer.runner.data, validation, config, state, observers, random_state)
+    if kept is not None and outcome.stopped_by == "n_epochs":
+        kept.append(trainer)
+    return outcome

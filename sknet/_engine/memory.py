@@ -1,0 +1,141 @@
+"""Memory that kernels read and write: aligned buffers, read-only views, sparse matrices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+# Parameters that one step of an optimiser updates at a time. With their slots they stay in the
+# L1 cache. The number is no power of two: processors first compare the lowest 12 bits of two
+# addresses, so slots 4096 bytes apart would make each load wait for the store before it.
+PARAM_BLOCK = 960
+
+# Bytes of a cache line.
+LINE = 64
+
+# Bytes of which the distance between two rows must not be a multiple. The rows of one column
+# would share a few sets of the cache and evict each other.
+AVOIDED_STRIDE = 512
+
+
+class CSR(NamedTuple):
+    """A sparse matrix in compressed rows, checked and in the dtypes that kernels take."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    n_features: int
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The three arrays, as kernels take them."""
+        return self.data, self.indices, self.indptr
+
+
+def n_rows(X: np.ndarray | CSR) -> int:
+    """Return the number of rows of a dense or sparse matrix."""
+    return X.indptr.size - 1 if isinstance(X, CSR) else X.shape[0]
+
+
+def as_kernel_input(X: Any) -> np.ndarray | CSR:
+    """Return validated data in the one form that kernels are compiled for.
+
+    Nothing is copied that has that form already.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        C-contiguous, float32 or float64.
+
+    Raises
+    ------
+    ValueError
+        If the arrays of a CSR matrix contradict each other, so that kernels
+        would read or write memory that belongs to something else.
+    """
+    if not sp.issparse(X):
+        return read_only(X)
+    data, indices, indptr = X.data, X.indices, X.indptr
+    n_samples, n_features = X.shape
+    if indptr.size != n_samples + 1 or indptr[0] != 0 or (np.diff(indptr) < 0).any():
+        raise ValueError(
+            f"X.indptr of a sparse X of shape {X.shape} must have {n_samples + 1} values that "
+            "begin with 0 and never decrease. Build X anew, for example from its coordinates by "
+            "scipy.sparse.coo_array."
+        )
+    n = int(indptr[-1])
+    if min(data.size, indices.size) < n:
+        raise ValueError(
+            f"X.indptr of a sparse X ends with {n}, but X.data has {data.size} and X.indices "
+            f"{indices.size} values. Build X anew, for example from its coordinates by "
+            "scipy.sparse.coo_array."
+        )
+    data, indices = data[:n], indices[:n]
+    if n and not 0 <= (least := indices.min()) <= (greatest := indices.max()) < n_features:
+        raise ValueError(
+            f"X.indices of a sparse X has values from {least} to {greatest}, but X has "
+            f"{n_features} columns, numbered from 0. Correct the indices or the shape of X."
+        )
+    if n_features - 1 > np.iinfo(np.int32).max:
+        raise ValueError(
+            f"A sparse X has {n_features} columns, more than the {2**31} that networks take. "
+            "Leave out columns, or hash them into fewer."
+        )
+    return CSR(
+        read_only(np.ascontiguousarray(data)),
+        read_only(np.ascontiguousarray(indices, dtype=np.int32)),
+        read_only(np.ascontiguousarray(indptr, dtype=np.int64)),
+        n_features,
+    )
+
+
+def aligned(shape: Sequence[int], dtype: Any) -> np.ndarray:
+    """Return zeros that begin at a cache line."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + LINE, np.uint8)
+    start = -memory.__array_interface__["data"][0] % LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def padded(n_rows: int, width: int, dtype: np.dtype[Any]) -> np.ndarray:
+    """Return zeros with one more cache line in each row where the stride would be unfavourable."""
+    avoid = width * dtype.itemsize % AVOIDED_STRIDE == 0
+    return aligned((n_rows, width + (LINE // dtype.itemsize if avoid else 0)), dtype)
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """Return a read-only view, so that kernels see one type whatever users pass in."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+class LayerBuffers:
+    """One matrix for each layer, with row strides that suit the cache.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of each matrix.
+    widths : sequence of int
+        Columns of each matrix.
+    dtype : dtype
+        float32 or float64.
+    """
+
+    def __init__(self, n_rows: int, widths: Sequence[int], dtype: np.dtype[Any]) -> None:
+        self.widths = widths
+        self._padded = [padded(n_rows, width, dtype) for width in widths[:-1]]
+        self._padded.append(aligned((n_rows, widths[-1]), dtype))  # losses need it contiguous
+
+    def matrix(self, l: int, rows: slice) -> np.ndarray:
+        """Return some rows of the matrix of layer l."""
+        return self._padded[l][rows, : self.widths[l]]
+
+    def flat(self, l: int, rows: slice) -> np.ndarray:
+        """Return these rows as one vector, padding included."""
+        return self._padded[l][rows].reshape(-1)

@@ -1,0 +1,218 @@
+"""What goes into training, and what comes out of it: plain values, no estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from sknet._engine.memory import CSR, n_rows
+from sknet._network.network import Network
+from sknet._training.averaging import Averaging
+from sknet._training.records import Records
+from sknet.optimizers import Optimizer
+from sknet.schedules import Schedule
+
+Quantity = Literal["loss", "score"]
+StoppedBy = Literal["patience", "n_epochs", "callback", "interrupt", "divergence", "solver"]
+
+
+class Regularization(NamedTuple):
+    """What training does against overfitting, besides early stopping.
+
+    Attributes
+    ----------
+    l2, l1 : float
+        Penalties: ``l2 / 2`` times the sum of squared weights, ``l1`` times the
+        sum of absolute ones.
+    decay : float
+        Decoupled weight decay: each step multiplies weights by
+        1 - rate * decay.
+    clip : float or None
+        Largest norm of a gradient.
+    dropout : sequence of float
+        Probability of dropping a unit, for each hidden layer.
+    noise : float
+        Standard deviation of the noise that is added to X.
+    seed : int
+        Seed of dropout and noise.
+    """
+
+    l2: float = 0.0
+    l1: float = 0.0
+    decay: float = 0.0
+    clip: float | None = None
+    dropout: Sequence[float] = ()
+    noise: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The parameters of training, checked, in the forms that training takes.
+
+    Attributes
+    ----------
+    max_iter : int
+        Number of epochs that a learning-rate schedule spans; for L-BFGS the
+        maximum number of iterations.
+    n_epochs : int
+        Maximum number of epochs of this call: 1 for `partial_fit`.
+    batch_size : int
+        Rows of a minibatch.
+    shuffle : bool
+        Whether rows are shuffled before each epoch.
+    tol : float
+        Least change that counts as progress; for L-BFGS the largest component
+        of the gradient at which it stops.
+    watch : {'loss', 'score'}
+        What must make progress: training loss or validation score.
+    patience : float
+        Training stops after more than so many epochs in a row without progress.
+    keep_best : {'loss', 'score'} or None
+        By what the best epoch is chosen, whose weights are kept. None keeps the
+        last weights.
+    schedule : Schedule
+        Of the learning rate.
+    regularization : Regularization
+    n_jobs : int or None
+        Maximum number of threads, as joblib has it.
+    max_fun : int
+        Maximum number of evaluations of the loss by L-BFGS.
+    """
+
+    max_iter: int
+    n_epochs: int
+    batch_size: int
+    shuffle: bool
+    tol: float
+    watch: Quantity
+    patience: float
+    keep_best: Quantity | None
+    schedule: Schedule
+    regularization: Regularization
+    n_jobs: int | None
+    max_fun: int
+
+
+class Dataset(NamedTuple):
+    """What a network learns from, or is validated on.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features) or CSR
+        Read-only.
+    targets : ndarray of shape (n_samples, n_targets)
+        What the loss takes.
+    weights : ndarray of shape (n_samples,)
+        Sample weights.
+    rows : ndarray of int64 of shape (n_rows,)
+        Numbers of the rows that count.
+    """
+
+    X: np.ndarray | CSR
+    targets: np.ndarray
+    weights: np.ndarray
+    rows: np.ndarray
+
+    def check(self, network: Network) -> None:
+        """Raise ValueError unless kernels can take the rows for this network's."""
+        n = n_rows(self.X)
+        n_features = self.X.n_features if isinstance(self.X, CSR) else self.X.shape[1]
+        if n_features != network.layout.units[0]:
+            raise ValueError(
+                f"X has {n_features} features, but the network takes {network.layout.units[0]}."
+            )
+        if len(self.targets) != n or len(self.weights) != n:
+            raise ValueError(
+                f"X has {n} rows, but there are {len(self.targets)} targets and "
+                f"{len(self.weights)} weights."
+            )
+        if self.rows.size and not 0 <= self.rows.min() <= self.rows.max() < n:
+            raise ValueError(f"Rows must be numbers from 0 to {n - 1}.")
+        network.check_targets(self.targets)
+
+    def astype(self, dtype: type) -> Dataset:
+        """Return the data set with its arrays in another dtype."""
+        X, targets, weights, rows = self
+        if isinstance(X, CSR):
+            X = X._replace(data=X.data.astype(dtype, copy=False))
+        else:
+            X = X.astype(dtype, copy=False)
+        return Dataset(
+            X, targets.astype(dtype, copy=False), weights.astype(dtype, copy=False), rows
+        )
+
+
+class Validation(NamedTuple):
+    """Data that training does not learn from, and how a network is scored on them.
+
+    Attributes
+    ----------
+    data : Dataset
+    score : callable or None
+        Takes the network and its raw scores of all rows, and returns a score,
+        the higher the better; it may be NaN. None scores by the negative loss.
+    name : str
+        What the score is called in messages.
+    """
+
+    data: Dataset
+    score: Callable[[Network, np.ndarray], float] | None
+    name: str
+
+
+@dataclass
+class TrainingState:
+    """Where a later call goes on. Training works on copies of its arrays.
+
+    Attributes
+    ----------
+    optimizer : Optimizer or None
+        None for L-BFGS.
+    averaging : Averaging or None
+        None where parameters are not averaged.
+    records : Records
+        The curves of this call; bests and counts are carried on from earlier
+        ones.
+    samples_seen : int
+        Training samples seen in all calls.
+    """
+
+    optimizer: Optimizer | None
+    averaging: Averaging | None
+    records: Records
+    samples_seen: int = 0
+
+
+class Outcome(NamedTuple):
+    """What a call of training comes to.
+
+    Attributes
+    ----------
+    network : Network
+        The trained network.
+    state : TrainingState
+        Where a later call goes on.
+    stopped_by : str
+        Why training ended: 'patience', 'n_epochs', 'callback', 'interrupt',
+        'divergence' (loss or weights became non-finite) or 'solver'.
+    loss : float
+        The last training loss.
+    has_best : bool
+        Whether the network has the weights of the best epoch of this call.
+    has_scores : bool
+        Whether some epoch of this call had a finite validation score.
+    message : str
+        Why L-BFGS failed to converge, "" if it did not fail.
+    """
+
+    network: Network
+    state: TrainingState
+    stopped_by: StoppedBy
+    loss: float
+    has_best: bool = False
+    has_scores: bool = True
+    message: str = ""

@@ -1,0 +1,119 @@
+"""Who is told of training while it runs: the console, a progress bar, scikit-learn's callbacks."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from sknet._network.network import Network
+from sknet._training.records import Records
+
+
+class Observer(Protocol):
+    """Is told when epochs begin and end. A new kind of report is one such class."""
+
+    def epoch_begins(self) -> None:
+        """Take note that an epoch begins."""
+
+    def epoch_ends(self, network: Network, records: Records) -> bool:
+        """Take note that an epoch has ended, and return whether to stop training.
+
+        Parameters
+        ----------
+        network : Network
+            The network so far. Its parameters change later.
+        records : Records
+            The last of its epochs is the one that has ended.
+        """
+        ...
+
+    def plateau(self, message: str) -> None:
+        """Take note that there was no progress for a while, and of what follows."""
+
+    def training_ends(self) -> None:
+        """Take note that training has ended without an error."""
+
+    def close(self) -> None:
+        """Release what the observer holds, whether training ended with an error or not."""
+
+
+class ConsoleReport:
+    """Prints each epoch, in scikit-learn's words."""
+
+    def epoch_begins(self) -> None:
+        """Print nothing."""
+
+    def epoch_ends(self, network: Network, records: Records) -> bool:
+        """Print loss and score."""
+        print(f"Iteration {len(records.epochs)}, loss = {records.last.loss:.8f}")
+        if records.last.validation_score is not None:
+            print(f"Validation score: {records.last.validation_score:f}")
+        return False
+
+    def plateau(self, message: str) -> None:
+        """Print the message."""
+        print(message)
+
+    def training_ends(self) -> None:
+        """Print nothing."""
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+class ProgressBar:
+    """Shows a bar over all epochs, with the last loss and score beside it.
+
+    Parameters
+    ----------
+    n_epochs : int
+        Maximum number of epochs.
+
+    Raises
+    ------
+    ImportError
+        If rich is missing.
+    """
+
+    def __init__(self, n_epochs: int) -> None:
+        try:
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeRemainingColumn,
+            )
+        except ImportError as error:
+            raise ImportError(
+                "verbose='progress' needs rich: pip install 'sknet-mlp[progress]'. verbose=True "
+                "prints plain text."
+            ) from error
+        self._bar = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+        )
+        self._task: Any = self._bar.add_task("", total=n_epochs)
+
+    def epoch_begins(self) -> None:
+        """Show the bar, from the first epoch on."""
+        self._bar.start()
+
+    def epoch_ends(self, network: Network, records: Records) -> bool:
+        """Advance by one epoch."""
+        text = f"loss {records.last.loss:.4g}"
+        if records.last.validation_score is not None:
+            text += f", validation score {records.last.validation_score:.4g}"
+        self._bar.update(self._task, advance=1, description=text)
+        return False
+
+    def plateau(self, message: str) -> None:
+        """Show nothing: the bar stands still."""
+
+    def training_ends(self) -> None:
+        """Leave the bar as it is."""
+
+    def close(self) -> None:
+        """Stop the bar's refreshing."""
+        self._bar.stop()

@@ -1,0 +1,140 @@
+"""Buffers of a minibatch, and one thread's program over them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sknet._engine.barrier import abandon, meet, thread_slice
+from sknet._engine.gemm import product
+from sknet._engine.kernels import (
+    ABANDONED,
+    CLIP,
+    DECAY,
+    L1,
+    L2,
+    N_COUNTERS,
+    N_SCALARS,
+)
+from sknet._engine.memory import CSR, PARAM_BLOCK, LayerBuffers, aligned, padded
+from sknet._engine.program import Program
+from sknet._network.network import Network
+from sknet._training.contract import Dataset, Regularization
+
+# Rows of a minibatch that go through the network at a time, so that their activations stay in the
+# cache.
+MICROBATCH = 512
+
+# Rows and columns are divided among threads in blocks of so many.
+ROW_BLOCK = 16
+
+
+class Workspace:
+    """What all threads read and write while they work on a minibatch.
+
+    Parameters
+    ----------
+    network : Network
+        Its parameters are overwritten by every step.
+    data : Dataset
+    batch_size : int
+        Rows of a minibatch.
+    regularization : Regularization
+    has_optimizer : bool
+        Whether steps are taken. If not, the gradient is left in `grad`.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        data: Dataset,
+        batch_size: int,
+        regularization: Regularization,
+        has_optimizer: bool,
+    ) -> None:
+        self.network, self.data, self.regularization = network, data, regularization
+        self.batch_size, self.last_size = batch_size, data.rows.size % batch_size
+        units, dtype = network.layout.units, network.params.dtype
+        n = self.size = min(batch_size, MICROBATCH)
+        self.inputs = None if isinstance(data.X, CSR) else padded(n, units[0], dtype)[:, : units[0]]
+        self.targets = aligned((n, data.targets.shape[1]), dtype)
+        self.weights = aligned((n, 1), dtype)
+        self.z = LayerBuffers(n, units[1:], dtype) if network.needs_z else None
+        self.a = LayerBuffers(n, units[1:], dtype)
+        # Slopes are taken of the activations before dropout.
+        self.has_dropout = any(regularization.dropout)
+        self.activations_before_dropout = (
+            LayerBuffers(n, units[1:], dtype) if self.has_dropout else self.a
+        )
+        self.delta = LayerBuffers(n, units[1:], dtype)
+        self.values = np.empty(n)
+        self.ones, self.zeros = np.ones((1, n), dtype), np.zeros(max(units), dtype)
+        size = network.params.size
+        self.grad = aligned((size,), dtype)
+        self.partial_grad = aligned((size if n < batch_size else 0,), dtype)
+        # The gradient with its penalty: all of it where it is needed at once, else nothing here
+        # and a block for each thread.
+        self.scaled_grad = self.grad
+        if has_optimizer:
+            is_whole = regularization.clip is not None
+            self.scaled_grad = aligned((size if is_whole else 0,), dtype)
+        # Weights before a step, whose sign the L1 penalty keeps.
+        self.previous_params = aligned((size if regularization.l1 > 0 else 0,), dtype)
+        # L2 and L1 penalties, and squares of the gradient, of each block of parameters.
+        self.n_blocks = -(-size // PARAM_BLOCK)
+        self.penalties = np.zeros(2 * self.n_blocks)
+        self.squares = np.zeros(self.n_blocks)
+
+
+class ThreadProgram:
+    """One thread's share of the work on a minibatch, as a program.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    thread, n_threads : int
+        Number of this thread, and of all.
+    barrier : ndarray of int64
+        Where the threads meet.
+    n_constants : int
+        How many constants a step of the optimiser takes.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        thread: int,
+        n_threads: int,
+        barrier: np.ndarray,
+        n_constants: int,
+    ) -> None:
+        self.workspace, self.network = workspace, workspace.network
+        self.thread, self.n_threads, self.barrier = thread, n_threads, barrier
+        dtype = self.network.params.dtype
+        self.program = Program(dtype)
+        self.scratch = self.network.scratch(workspace.size)
+        self.index = np.empty(workspace.size, np.int64)
+        self.step_constants = np.empty(n_constants, dtype)
+        self.scalars = np.zeros(N_SCALARS)
+        r = workspace.regularization
+        self.scalars[[L2, L1, DECAY, CLIP]] = r.l2, r.l1, r.decay, r.clip or 0
+        self.counters = np.zeros(N_COUNTERS, np.int64)
+
+    def share(self, n: int, block: int) -> slice:
+        """Return this thread's part of n rows, cut at multiples of `block`."""
+        return thread_slice(n, block, self.thread, self.n_threads)
+
+    def product(self, A: np.ndarray, B: np.ndarray, bias: np.ndarray, out: np.ndarray) -> None:
+        """Append a product of matrices."""
+        self.program.add(product, A, B, bias, self.scratch, out)
+
+    def meet(self) -> None:
+        """Append a meeting of all threads, which ends a phase."""
+        if self.n_threads > 1:
+            is_abandoned = self.scalars[ABANDONED : ABANDONED + 1]
+            n_threads = np.array([self.n_threads], np.int64)
+            self.program.add(meet, self.barrier, n_threads, result=is_abandoned)
+        self.program.end_phase()
+
+    def abandon(self) -> None:
+        """Release all threads from their meetings: this one will not come."""
+        abandon(self.barrier)

@@ -1,0 +1,88 @@
+"""scikit-learn's callbacks, told of training as an observer is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sknet.estimators.data import GivenData
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn before 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Takes the place of scikit-learn's mixin, without callbacks."""
+
+
+if TYPE_CHECKING:
+    from sknet._network.network import Network
+    from sknet._training.records import Records
+
+# Attributes that scikit-learn's callbacks keep on an estimator while it is fitted.
+CALLBACK_ATTRIBUTES = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+
+
+class SklearnCallbacks:
+    """Calls scikit-learn's callbacks when training and each epoch begin and end.
+
+    Parameters
+    ----------
+    estimator : object
+        The estimator that the user fits: its callbacks are called.
+    model : object
+        The estimator in training, which callbacks are given.
+    given : GivenData
+        What it learns from, for callbacks that want it.
+    show : callable
+        Takes the network and the records, and makes them those of `model`.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        model: Any,
+        given: GivenData,
+        show: Callable[[Network, Records], None],
+    ) -> None:
+        self.model, self.show = model, show
+        self.data = {"estimator": model, "X": given.X, "y": given.y}
+        self.metadata = {"sample_weight": given.sample_weight}
+        context = estimator._init_callback_context(max_subtasks=model.max_iter)
+        self._context = context.call_on_fit_task_begin(**self.data, metadata=self.metadata)
+        self._epoch: Any = None
+
+    def epoch_begins(self) -> None:
+        """Call the callbacks before an epoch."""
+        self._epoch = self._context.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(**self.data, metadata=self.metadata)
+
+    def epoch_ends(self, network: Network, records: Records) -> bool:
+        """Call the callbacks after an epoch, and return whether one of them stops training."""
+        self.show(network, records)
+        epoch, self._epoch = self._epoch, None
+        return self._end(epoch)
+
+    def plateau(self, message: str) -> None:
+        """Call nothing: callbacks see the curves."""
+
+    def training_ends(self) -> None:
+        """Call the callbacks after the last epoch."""
+        if self._epoch is not None:  # an iteration of L-BFGS that found no better weights
+            self._end(self._epoch)
+        self._end(self._context)
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+    def _end(self, context: Any) -> bool:
+        return context.call_on_fit_task_end(
+            **self.data, metadata=self.metadata, reconstruction_attributes=self._fitted_attributes
+        )
+
+    def _fitted_attributes(self) -> dict[str, Any]:
+        """Return copies of what the model predicts with at this moment."""
+        return {
+            name: [w.copy() for w in getattr(self.model, name)]
+            for name in ("coefs_", "intercepts_")
+        }

@@ -1,0 +1,301 @@
+"""Data as users give them, validated, weighted and split for training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from numbers import Real
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import RegressorMixin
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+from sklearn.utils import _safe_indexing, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from sknet._engine.memory import as_kernel_input
+from sknet.estimators.targets import Targets, apply_class_weights
+
+if TYPE_CHECKING:
+    from sknet._network.network import Network
+    from sknet._training.contract import Dataset, Validation
+
+
+class GivenData(NamedTuple):
+    """Data as they come from the user."""
+
+    X: Any
+    y: Any
+    sample_weight: Any
+
+
+def is_plain(X: Any, dtype: Any, n_features: int | None, estimator: Any) -> bool:
+    """Return whether X is what `validate_data` would return, so that it need not be called.
+
+    Anything else goes through `validate_data`, and gets its conversions, warnings
+    and errors.
+    """
+    return (
+        type(X) is np.ndarray
+        and X.dtype == dtype
+        and X.ndim == 2
+        and X.shape[0] > 0
+        and X.shape[1] == n_features
+        and X.flags.c_contiguous
+        and X.flags.aligned
+        and not hasattr(estimator, "feature_names_in_")
+        and is_finite(X)
+    )
+
+
+def is_plain_target(y: Any, n: int) -> bool:
+    """Return whether y is what `validate_data` would return: n labels or finite numbers."""
+    return (
+        type(y) is np.ndarray
+        and y.shape == (n,)
+        and (y.dtype.kind in "iubU" or (y.dtype.kind == "f" and is_finite(y)))
+    )
+
+
+def is_finite(X: np.ndarray) -> bool:
+    """Return whether all numbers are finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        # The sum of finite float32 may overflow, but takes a fraction of the time.
+        return bool(np.isfinite(X.sum()) or np.isfinite(X).all())
+
+
+def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[Any, np.ndarray]:
+    """Return X and y as arrays, or X in compressed rows, that agree with each other.
+
+    Parameters
+    ----------
+    estimator : object
+        Gets `n_features_in_` and feature names, or is compared with.
+    X, y : array-like
+    dtype : dtype or tuple of dtype
+        What X may be; else it becomes the first.
+    reset : bool
+        Whether it is the first call.
+    """
+    n_features = None if reset else getattr(estimator, "n_features_in_", None)
+    if is_plain(X, dtype, n_features, estimator) and is_plain_target(y, len(X)):
+        return X, y
+    X, y = validate_data(
+        estimator,
+        X,
+        y,
+        accept_sparse="csr",
+        dtype=dtype,
+        order="C",
+        multi_output=True,
+        y_numeric=isinstance(estimator, RegressorMixin),
+        reset=reset,
+    )
+    if sp.issparse(y):
+        y = y.toarray()
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    return X, y
+
+
+def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
+    """Return one weight for each row of X, in its dtype; ones for None.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, if all of them are zero, or if
+        they are so small or so large that the dtype of X cannot hold them.
+    """
+    if sample_weight is None:
+        return np.ones(X.shape[0], X.dtype)
+    exact = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if isinstance(sample_weight, Real) and not np.isfinite(exact[0]):
+        raise ValueError(f"sample_weight={sample_weight} is not a finite number.")
+    if exact.min() < 0:
+        raise ValueError(
+            f"sample_weight has negative values (the least is {exact.min():g}); weights must be "
+            ">= 0. Leave out samples that are not to count, or give them weight 0."
+        )
+    if not exact.any():
+        raise ValueError(
+            "Sample weights must contain at least one non-zero number: all of sample_weight is "
+            "zero, which leaves nothing to learn from."
+        )
+    with np.errstate(over="ignore"):
+        weights = exact.astype(X.dtype)
+        total = weights.sum()
+    limits = np.finfo(X.dtype)
+    if not np.isfinite(total) or weights[exact > 0].min() < limits.tiny:
+        positive = exact[exact > 0]
+        raise ValueError(
+            f"sample_weight has values from {positive.min():g} to {exact.max():g}. In {X.dtype}, "
+            f"the dtype of X, weights above 0 must be at least {limits.tiny:g}, and their sum at "
+            f"most {limits.max:g}. Divide sample_weight by its mean."
+        )
+    return weights
+
+
+def as_targets(encoded: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return encoded targets in the dtype of X.
+
+    Raises
+    ------
+    ValueError
+        If that dtype cannot hold them.
+    """
+    with np.errstate(over="ignore"):
+        targets = encoded.astype(dtype, copy=False, order="C")
+    if targets.dtype != encoded.dtype and encoded.dtype.kind == "f" and not is_finite(targets):
+        raise ValueError(
+            f"y has values up to {np.abs(encoded).max():g}, beyond the largest number of {dtype}, "
+            f"the dtype of X: {np.finfo(dtype).max:g}. Scale y, or give X as float64."
+        )
+    return targets
+
+
+def held_out_rows(
+    rows: np.ndarray,
+    strata: np.ndarray | None,
+    fraction: float,
+    random_state: np.random.RandomState,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows to train on, and those to validate on.
+
+    Raises
+    ------
+    ValueError
+        If the fraction leaves too few of either.
+    """
+    try:
+        train, held_out = train_test_split(
+            rows, random_state=random_state, test_size=fraction, stratify=strata
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"validation_fraction={fraction} of {rows.size} samples cannot be set aside for "
+            f"early_stopping: {error} Change 'validation_fraction', give more samples, or set "
+            "early_stopping=False."
+        ) from error
+    if held_out.size < 2:
+        raise ValueError(
+            f"The validation set is too small: validation_fraction={fraction} of {rows.size} "
+            f"samples leaves {held_out.size}, and at least 2 are needed. Increase "
+            "'validation_fraction' or the size of your dataset."
+        )
+    return train, held_out
+
+
+def chosen_rows(given: Any, validated: Any, rows: np.ndarray) -> Any:
+    """Return rows of data as they were given, if they are a frame: its columns have names."""
+    return _safe_indexing(given, rows) if hasattr(given, "columns") else validated[rows]
+
+
+class ValidationMaker:
+    """Makes validation data out of the user's own, or out of rows that are held out.
+
+    Parameters
+    ----------
+    model : object
+        The estimator in training, which scorers are given.
+    targets : ClassTargets or NumericTargets
+    class_weights : list of ndarray
+        As :meth:`ClassTargets.class_weights` returns them.
+    show : callable
+        Takes a network and makes it the one that `model` predicts with.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        targets: Targets,
+        class_weights: list[np.ndarray],
+        show: Callable[[Network], None],
+    ) -> None:
+        self.model, self.targets, self.show = model, targets, show
+        self.parameters: Mapping[str, Any] = vars(model)
+        self.class_weights = class_weights
+
+    def of_user(self, given: GivenData, dtype: Any, n_targets: int) -> Validation | None:
+        """Return the user's own validation data, None if there are none.
+
+        Raises
+        ------
+        ValueError
+            If X_val and y_val are not given together, or do not have the form of
+            X and y.
+        """
+        if given.X is None:
+            for name, value in (("y_val", given.y), ("sample_weight_val", given.sample_weight)):
+                if value is not None:
+                    raise ValueError(f"{name} was given without X_val. Give both, or neither.")
+            return None
+        if given.y is None:
+            raise ValueError("X_val was given without y_val. Give both, or neither.")
+        X, y = validate(self.model, given.X, given.y, dtype, False)
+        encoded = self.targets.encode_validation(y)
+        if encoded.shape != (X.shape[0], n_targets):
+            raise ValueError(
+                f"y_val of shape {y.shape} is not of the form of y, of which there are {n_targets} "
+                "for each sample. Give targets of the same kind for both."
+            )
+        targets = as_targets(encoded, X.dtype)
+        weights = apply_class_weights(
+            validate_weights(given.sample_weight, X),
+            encoded,
+            self.class_weights,
+            self.parameters.get("class_weight"),
+        )
+        return self._validation(X, targets, weights, given)
+
+    def of_rows(
+        self, X: Any, y: np.ndarray, data: Dataset, given: GivenData, rows: np.ndarray
+    ) -> Validation:
+        """Return rows of the training data as validation data.
+
+        Raises
+        ------
+        ValueError
+            If all of them have the weight 0.
+        """
+        weights = data.weights[rows]
+        if not weights.any():
+            raise ValueError(
+                "sample_weight is zero for all samples of the validation set, which leaves "
+                "nothing to score. Increase 'validation_fraction', or leave out samples of "
+                "weight 0."
+            )
+        chosen = GivenData(chosen_rows(given.X, X, rows), y[rows], given.sample_weight)
+        return self._validation(X[rows], data.targets[rows], weights, chosen)
+
+    def _validation(
+        self, X: Any, targets: np.ndarray, weights: np.ndarray, given: GivenData
+    ) -> Validation:
+        """Return validation data with the score that ``scoring`` asks for.
+
+        Scorers take the data as they were given, with the names of their columns.
+        """
+        from sknet._training.contract import Dataset, Validation
+
+        scoring = self.parameters["scoring"]
+        is_weighted = given.sample_weight is not None
+        is_weighted = is_weighted or self.parameters.get("class_weight") is not None
+        options = {"sample_weight": weights} if is_weighted else {}
+
+        def own(network: Network, scores: np.ndarray) -> float:
+            return self.targets.score(network, scores, targets, weights)
+
+        score: Callable[[Network, np.ndarray], float] | None = own
+        name = self.targets.score_name
+        if scoring == "loss":
+            score, name = None, "loss"
+        elif scoring is not None:
+            scorer, name = check_scoring(self.model, scoring=scoring), f"scoring={scoring!r}"
+
+            def score(network: Network, scores: np.ndarray) -> float:
+                self.show(network)
+                return float(scorer(self.model, given.X, given.y, **options))
+
+        rows = np.arange(len(targets), dtype=np.int64)
+        return Validation(Dataset(as_kernel_input(X), targets, weights, rows), score, name)

@@ -1,0 +1,167 @@
+"""A fitted estimator's attributes as one network, and as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from sknet.activations import Activation
+from sknet.losses import Loss
+
+if TYPE_CHECKING:
+    from sknet._network.layout import Layout
+    from sknet._network.prediction import Predictor
+
+
+class NetworkSpec(NamedTuple):
+    """A fitted network as plain values, for drawings and for other file formats.
+
+    Attributes
+    ----------
+    units : tuple of int
+        Widths: features, hidden layers, outputs.
+    activations : tuple of str
+        Name of each hidden layer's activation.
+    loss : str
+        Name of the loss's class in its table.
+    settings : tuple of float
+        The loss's parameters.
+    out_activation : str
+        Name of the inverse link.
+    params : ndarray of shape (n_parameters,)
+        All weights, then all biases, layer by layer.
+    classes : ndarray of shape (n_classes,) or None
+        Class labels; None for a regressor.
+    """
+
+    units: tuple[int, ...]
+    activations: tuple[str, ...]
+    loss: str
+    settings: tuple[float, ...]
+    out_activation: str
+    params: np.ndarray
+    classes: np.ndarray | None
+
+
+def spec_of(state: Mapping[str, Any], predictor: Predictor) -> NetworkSpec:
+    """Return a fitted estimator's network as plain values."""
+    network = predictor.network
+    return NetworkSpec(
+        units=network.layout.units,
+        activations=tuple(activation.name for activation in network.activations),
+        loss=network.loss.name,
+        settings=tuple(float(value) for value in network.settings),
+        out_activation=network.loss.out_activation,
+        params=network.params,
+        classes=state.get("classes_"),
+    )
+
+
+class FlatParameters(NamedTuple):
+    """Weights and biases in one vector, and where each of them stands."""
+
+    layout: Layout
+    params: np.ndarray
+
+
+def flat_parameters(coefs: Sequence[Any], intercepts: Sequence[Any]) -> FlatParameters:
+    """Return layout and flat vector of weights and biases, whoever set them.
+
+    The vector is the memory of the arrays if they are views of one, else a copy.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit each other.
+    """
+    from sknet._network.layout import Layout
+
+    shapes = [np.shape(W) for W in coefs]
+    if not shapes or any(len(shape) != 2 for shape in shapes):
+        raise ValueError(
+            f"coefs_ must be a list of one matrix for each layer, got shapes {shapes}. Set weights "
+            "of fitting shapes, or fit anew."
+        )
+    layout = Layout([shapes[0][0], *(shape[1] for shape in shapes)])
+    params = layout.join(coefs, intercepts)
+    if params.dtype not in (np.float64, np.float32):
+        params = params.astype(np.float64)
+    return FlatParameters(layout, params)
+
+
+class _Cached(NamedTuple):
+    """A predictor, and the attributes that it was made of."""
+
+    arrays: tuple[Any, ...]
+    loss: tuple[str, Sequence[float]]
+    activations: Sequence[str]
+    predictor: Predictor
+    is_view: bool
+
+    def is_of(
+        self,
+        arrays: tuple[Any, ...],
+        loss: tuple[str, Sequence[float]],
+        activations: Sequence[str],
+    ) -> bool:
+        """Return whether the predictor is that of these attributes."""
+        if len(arrays) != len(self.arrays) or loss != self.loss:
+            return False
+        if any(a is not b for a, b in zip(arrays, self.arrays, strict=True)):
+            return False
+        if tuple(activations) != self.activations:
+            return False
+        network = self.predictor.network
+        own = (*network.coefs, *network.intercepts)
+        # The arrays of other hands may have been written to since they were copied.
+        return self.is_view or all(map(np.array_equal, arrays, own))
+
+
+def predictor_of(
+    state: Mapping[str, Any],
+    cache: dict[str, Any],
+    loss: tuple[str, Sequence[float]],
+    activations: Sequence[str],
+) -> Predictor:
+    """Return what computes scores with the weights that an estimator shows.
+
+    Parameters
+    ----------
+    state : mapping of str to object
+        The estimator's attributes.
+    cache : dict
+        Keeps the predictor for the next call.
+    loss : tuple of str and sequence of float
+        Name of the fitted loss, and its settings.
+    activations : sequence of str
+        Name of each hidden layer's activation.
+    """
+    from sknet._engine.loading import load_engine
+
+    arrays = (*state["coefs_"], *state["intercepts_"])
+    cached = cache.get("predictor")
+    if cached is not None and cached.is_of(arrays, loss, activations):
+        return cached.predictor
+    load_engine()
+    from sknet._network.network import Network
+    from sknet._network.prediction import Predictor
+
+    layout, params = flat_parameters(state["coefs_"], state["intercepts_"])
+    if len(activations) != len(layout.units) - 2:
+        raise ValueError(
+            f"coefs_ has {len(layout.units) - 2} hidden layers, but there are {len(activations)} "
+            f"activations: {activations}. Set weights of fitting shapes, or fit anew."
+        )
+    parts = [Activation.get(name) for name in activations]
+    network = Network(layout, params, parts, Loss.get(loss[0]), loss[1])
+    predictor = Predictor(network)
+    own = (*network.coefs, *network.intercepts)
+    is_view = all(map(np.shares_memory, arrays, own)) if _are_arrays(arrays) else False
+    cache["predictor"] = _Cached(arrays, loss, tuple(activations), predictor, is_view)
+    return predictor
+
+
+def _are_arrays(arrays: Sequence[Any]) -> bool:
+    return all(isinstance(array, np.ndarray) and array.size for array in arrays)

@@ -1,0 +1,16 @@
+"""Warnings that name the line of the user's code, however deep they come from."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+OUTSIDE = ("sknet.", "sklearn.", "contextlib")
+
+
+def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn, with the location of the innermost call from outside sknet and scikit-learn."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(OUTSIDE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level - 1)

@@ -1,0 +1,101 @@
+"""What a fit leaves: fitted attributes, warnings, or the error of a divergence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sklearn.base import is_regressor
+from sklearn.exceptions import ConvergenceWarning
+
+if TYPE_CHECKING:
+    from sknet._training.contract import Outcome
+    from sknet._training.records import Records
+
+# The curves among the fitted attributes, and what training's records call them.
+COLUMNS = {
+    "loss_curve_": "loss",
+    "learning_rate_curve_": "learning_rate",
+    "validation_loss_curve_": "validation_loss",
+    "validation_scores_": "validation_score",
+}
+
+
+def curves_with(
+    curves: Mapping[str, list[float] | None], records: Records
+) -> dict[str, list[float] | None]:
+    """Return curves with the epochs of a call appended, as new lists."""
+    return {
+        name: None if curve is None else curve + records.curve(COLUMNS[name])
+        for name, curve in curves.items()
+    }
+
+
+def attributes_of(outcome: Outcome) -> dict[str, Any]:
+    """Return the fitted attributes of an outcome, but for weights and curves."""
+    state, records = outcome.state, outcome.state.records
+    return {
+        "n_iter_": len(records.epochs),
+        "t_": state.samples_seen,
+        "loss_": outcome.loss,
+        "best_loss_": records.best_loss,
+        "best_validation_score_": records.best_score,
+        "_no_improvement_count": records.n_stalled,
+        "_optimizer": state.optimizer,
+        "_averaging": state.averaging,
+    }
+
+
+def notices_of(
+    model: Any, outcome: Outcome, is_incremental: bool
+) -> list[tuple[str, type[Warning]]]:
+    """Return what to warn of once the outcome is taken over.
+
+    Raises
+    ------
+    ValueError
+        If training diverged, and no weights of an earlier epoch are kept.
+    """
+    notices: list[tuple[str, type[Warning]]] = []
+    n_epochs = len(outcome.state.records.epochs)
+    if outcome.stopped_by == "divergence":
+        what = (
+            f"Solver produced non-finite parameter weights or loss in epoch {n_epochs + 1}: "
+            "training diverged."
+        )
+        scale = "Scale the features, for instance with sklearn.preprocessing.StandardScaler"
+        scale += ", and y" if is_regressor(model) else ""
+        rate = f"or decrease learning_rate_init={model.learning_rate_init}"
+        if model.solver == "lbfgs":
+            rate = "or choose solver='adam' with a small learning_rate_init"
+        if not outcome.has_best:
+            raise ValueError(f"{what} {scale}, {rate}.")
+        notices.append(
+            (f"{what} The best weights of the epochs before are kept. {scale}, {rate}.", UserWarning)
+        )
+    elif outcome.stopped_by == "interrupt":
+        notices.append(("Training interrupted by user.", UserWarning))
+    elif outcome.stopped_by == "n_epochs" and not is_incremental:
+        notices.append(
+            (
+                f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) reached and the "
+                "optimization hasn't converged yet.",
+                ConvergenceWarning,
+            )
+        )
+    elif outcome.message:
+        advice = ""
+        if n_epochs == model.max_iter:
+            advice = (
+                "\nIncrease the number of iterations to improve the convergence "
+                f"(max_iter={model.max_iter})."
+            )
+        notices.append(
+            (
+                f"lbfgs failed to converge after {n_epochs} iteration(s) {outcome.message}\n"
+                f"{advice}\nYou might also want to scale the data, for instance with "
+                "sklearn.preprocessing.StandardScaler.",
+                ConvergenceWarning,
+            )
+        )
+    return notices

@@ -1,0 +1,227 @@
+"""Where a fit starts: the network, the records and the optimiser that it goes on with."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sknet.activations import Activation
+from sknet.estimators.callbacks import SklearnCallbacks
+from sknet.estimators.data import GivenData
+from sknet.estimators.fitted import FlatParameters
+from sknet.estimators.outcome import curves_with
+from sknet.estimators.parameters import hidden_activations
+from sknet.estimators.targets import Targets
+from sknet.initialization import draw_layer
+from sknet.losses import Loss
+from sknet.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from sknet._network.layout import Layout
+    from sknet._network.network import Network
+    from sknet._training.contract import TrainingState, Validation
+    from sknet._training.observers import Observer
+    from sknet._training.records import Records
+
+Curves = dict[str, list[float] | None]
+
+
+def network_to_train(
+    model: Any,
+    targets: Targets,
+    encoded: np.ndarray,
+    X: Any,
+    hidden: list[int],
+    fitted: FlatParameters | None,
+    random_state: np.random.RandomState,
+) -> Network:
+    """Return the network to train, and note on the model what it is made of.
+
+    Parameters
+    ----------
+    model : object
+        The estimator in training.
+    targets : ClassTargets or NumericTargets
+    encoded : ndarray of shape (n_samples, n_targets)
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    hidden : list of int
+        Units of each hidden layer.
+    fitted : FlatParameters or None
+        Weights to go on from. None draws new ones.
+    random_state : RandomState
+        Draws them.
+
+    Raises
+    ------
+    ValueError
+        If the weights to go on from have other widths or activations than the
+        parameters ask for.
+    """
+    from sknet._network.layout import Layout
+    from sknet._network.network import Network
+
+    loss = Loss.find(model.loss, targets.kind)
+    settings = loss.settings(vars(model))
+    n_outputs = targets.n_outputs(encoded, loss, settings)
+    names = hidden_activations(model.activation, len(hidden))
+    if fitted is None:
+        layout = Layout((X.shape[1], *hidden, n_outputs))
+        params = _draw(model, layout, names, X.dtype, random_state)
+    else:
+        layout, params = fitted
+        _check_agreement(model, layout, hidden, names, n_outputs)
+    model.n_layers_, model.n_outputs_ = len(layout.units), n_outputs
+    model.out_activation_ = loss.out_activation
+    model._fitted_loss, model._fitted_activations = (loss.name, settings), names
+    parts = [Activation.get(name) for name in names]
+    return Network(layout, params, parts, loss, settings)
+
+
+def _draw(
+    model: Any,
+    layout: Layout,
+    names: tuple[str, ...],
+    dtype: Any,
+    random_state: np.random.RandomState,
+) -> np.ndarray:
+    """Draw weights and biases. The last layer's are drawn as the last hidden layer's are."""
+    parts = [Activation.get(name) for name in names]
+    parts.append(parts[-1] if parts else Activation.get(hidden_activations(model.activation, 1)[0]))
+    layers = [
+        draw_layer(model.weight_init, random_state, *pair, activation)
+        for pair, activation in zip(pairwise(layout.units), parts, strict=True)
+    ]
+    return layout.join(*zip(*layers, strict=True)).astype(dtype, copy=False)
+
+
+def _check_agreement(
+    model: Any, layout: Layout, hidden: list[int], names: tuple[str, ...], n_outputs: int
+) -> None:
+    """Raise ValueError where parameters and the weights to go on from contradict each other."""
+    remedy = "or fit anew with warm_start=False"
+    if list(layout.units[1:-1]) != hidden:
+        raise ValueError(
+            f"hidden_layer_sizes={model.hidden_layer_sizes!r}, but the weights to go on from have "
+            f"hidden layers of {list(layout.units[1:-1])} units. Set hidden_layer_sizes to these, "
+            f"{remedy}."
+        )
+    before = getattr(model, "_fitted_activations", names)
+    if tuple(before) != names:
+        raise ValueError(
+            f"activation={model.activation!r}, but the weights to go on from were fitted with "
+            f"{list(before)}. Set activation to these, {remedy}."
+        )
+    if n_outputs != layout.units[-1]:
+        raise ValueError(
+            f"y has {n_outputs} outputs, but the network fitted before has {layout.units[-1]}. "
+            f"Give the same outputs, {remedy}."
+        )
+
+
+def records_to_go_on(
+    model: Any, is_first: bool, is_incremental: bool, validation: Validation | None
+) -> tuple[Records, Curves]:
+    """Return the bests so far, and the curves that this call's epochs are appended to.
+
+    Both start anew with the first call, and with a warm start that measures
+    something else than the call before: another loss, score or validation set.
+    Otherwise they are carried on, as in scikit-learn.
+    """
+    from sknet._training.records import Records
+
+    state = vars(model)
+    is_validated = validation is not None or model.early_stopping
+    measured = {
+        "loss": model._fitted_loss,
+        "score": (model.scoring, _digest(validation) if model.warm_start else None),
+    }
+    before = state.get("_measured", measured)
+    has_other = {name: before[name] != now for name, now in measured.items()}
+    model._measured = measured
+    if is_first:
+        state |= {"n_iter_": 0, "t_": 0}
+    restarts_loss = is_first or (has_other["loss"] and not is_incremental)
+    restarts_scores = restarts_loss or (has_other["score"] and not is_incremental)
+    # Trained before, but not watched in this way.
+    watched = "best_validation_score_" if model.early_stopping else "best_loss_"
+    restarts_watching = restarts_scores or state.get(watched) is None
+    if is_validated and state.get("validation_scores_") is None:
+        restarts_watching = True
+
+    curves: Curves = {
+        name: [] if restarts_loss else state.get(name, [])
+        for name in ("loss_curve_", "learning_rate_curve_")
+    }
+    for name in ("validation_loss_curve_", "validation_scores_"):
+        fresh: list[float] | None = [] if is_validated else None
+        curves[name] = fresh if restarts_watching else state.get(name)
+    if restarts_watching:
+        best_loss = None if model.early_stopping else np.inf
+        return Records(best_loss, -np.inf if is_validated else None), curves
+    return (
+        Records(
+            state.get("best_loss_"),
+            state.get("best_validation_score_"),
+            state.get("_no_improvement_count", 0),
+        ),
+        curves,
+    )
+
+
+def _digest(validation: Validation | None) -> str | None:
+    """Return what tells one validation set from another; None for rows that are held out."""
+    if validation is None:
+        return None
+    digest = hashlib.blake2b(digest_size=16)
+    X, *others, _ = validation.data
+    for array in (*(X if isinstance(X, tuple) else (X,)), *others):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def state_to_go_on(
+    model: Any, network: Network, records: Records, is_incremental: bool
+) -> TrainingState:
+    """Return where training goes on: `partial_fit` with the optimiser of the call before."""
+    from sknet._training.averaging import Averaging
+    from sknet._training.contract import TrainingState
+
+    state, params = vars(model), network.params
+    if model.solver == "lbfgs":
+        return TrainingState(None, None, records, state.get("t_", 0))
+    part = Optimizer.get(model.solver)
+    optimizer = state.get("_optimizer") if is_incremental else None
+    # Weights may have been set by hand to other sizes, and another solver asked for.
+    if type(optimizer) is not part or optimizer.slots.size != part.n_slots * params.size:
+        optimizer = part.start(state, params)
+    averaging = None
+    if model.ema_decay is not None:
+        averaging = state.get("_averaging") if is_incremental else None
+        if averaging is None or averaging.mean.size != params.size:
+            averaging = Averaging(model.ema_decay, params, params)
+    return TrainingState(optimizer, averaging, records, state.get("t_", 0))
+
+
+def observers_of(
+    estimator: Any, model: Any, given: GivenData, curves: Curves, is_incremental: bool
+) -> list[Observer]:
+    """Return who is told of training: the console, a progress bar, scikit-learn's callbacks."""
+    from sknet._training.observers import ConsoleReport, ProgressBar
+
+    def show(network: Network, records: Records) -> None:
+        model._show(network)
+        vars(model).update(curves_with(curves, records), n_iter_=len(records.epochs))
+        model.loss_ = records.last.loss
+
+    observers: list[Observer] = []
+    if model.verbose == "progress":
+        observers.append(ProgressBar(1 if is_incremental else model.max_iter))
+    elif model.verbose:
+        observers.append(ConsoleReport())
+    # Callbacks of scikit-learn may cost more than a small epoch.
+    if not is_incremental and getattr(estimator, "_skl_callbacks", None):
+        observers.append(SklearnCallbacks(estimator, model, given, show))
+    return observers

@@ -1,0 +1,306 @@
+"""Targets: how labels and numbers become what a loss takes, and scores become predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.metrics import d2_pinball_score, r2_score
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+
+from sknet.losses import Loss
+
+if TYPE_CHECKING:
+    from sknet._network.network import Network
+
+
+class ClassTargets:
+    """Class labels, or an indicator matrix of several labels.
+
+    Parameters
+    ----------
+    label_binarizer : LabelBinarizer
+        Fitted to the classes.
+    """
+
+    score_name = "accuracy"
+
+    def __init__(self, label_binarizer: LabelBinarizer) -> None:
+        self.label_binarizer = label_binarizer
+        self.classes = label_binarizer.classes_
+        self.is_multilabel = label_binarizer.y_type_.startswith("multilabel")
+        self.is_multiclass = label_binarizer.y_type_ == "multiclass"
+        # What the losses call targets of this kind.
+        self.kind = "codes" if self.is_multiclass else "indicators"
+
+    @classmethod
+    def of(cls, y: np.ndarray, classes: Any = None) -> Self:
+        """Return targets of the classes in y, or of given classes."""
+        is_indicator = type_of_target(y, input_name="y").startswith("multilabel")
+        return cls(LabelBinarizer().fit(y if classes is None or is_indicator else classes))
+
+    @staticmethod
+    def check_kind(y: np.ndarray) -> None:
+        """Raise ValueError if y is no classification target that one network takes."""
+        check_classification_targets(y)
+        if type_of_target(y, input_name="y") == "multiclass-multioutput":
+            raise ValueError(
+                "y has several columns of class labels (multiclass-multioutput), which one network "
+                "does not take: give one column, or an indicator matrix of 0 and 1, or wrap the "
+                "estimator in sklearn.multioutput.MultiOutputClassifier."
+            )
+
+    def encode(self, y: np.ndarray) -> np.ndarray | None:
+        """Return what the loss takes, of shape (n_samples, n_targets).
+
+        It is None if y has classes that the targets do not have, or is of
+        another kind.
+        """
+        y = np.asarray(y)
+        if self.is_multilabel:
+            is_same_kind = y.ndim == 2 and y.shape[1] == len(self.classes)
+            return self.label_binarizer.transform(y) if is_same_kind else None
+        if y.ndim != 1:
+            return None
+        codes = np.searchsorted(self.classes, y)
+        codes[codes == len(self.classes)] = 0
+        return codes.reshape(-1, 1) if (self.classes[codes] == y).all() else None
+
+    def encode_again(self, y: np.ndarray, *, same_classes: bool) -> np.ndarray:
+        """Return what the loss takes, for labels of a later call.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        same_classes : bool
+            Whether y must have every class, as for a warm start.
+
+        Raises
+        ------
+        ValueError
+            If y is of another kind than before, or has other classes.
+        """
+        encoded = self.encode(y)
+        if encoded is not None and not same_classes:
+            return encoded
+        self.check_kind(y)
+        kind = type_of_target(y, input_name="y")
+        if kind.startswith("multilabel") != self.is_multilabel or (
+            self.is_multilabel and y.shape[1] != len(self.classes)
+        ):
+            raise ValueError(
+                f"y of shape {y.shape} is of the kind {kind!r}, but the labels fitted before are "
+                f"{self.label_binarizer.y_type_!r} with the classes {self.classes}. Give labels of "
+                "the same kind, or call fit with warm_start=False."
+            )
+        found = unique_labels(y)
+        if same_classes and set(found) != set(self.classes):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes}, `y` has {found}"
+            )
+        unknown = np.setdiff1d(found, self.classes, assume_unique=True)
+        if len(unknown):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`: {unknown}. `self.classes_` has "
+                f"{self.classes}. 'y' has {found}. Name all classes in the first call of "
+                "partial_fit."
+            )
+        encoded = self.encode(y)
+        assert encoded is not None
+        return encoded
+
+    def encode_validation(self, y: np.ndarray) -> np.ndarray:
+        """Return what the loss takes, for validation data.
+
+        Raises
+        ------
+        ValueError
+            If they have classes that the training data have not.
+        """
+        encoded = self.encode(y)
+        if encoded is None and not self.is_multilabel and np.ndim(y) == 1:
+            unknown = np.setdiff1d(y, self.classes)
+            raise ValueError(
+                f"y_val has classes that y has not: {unknown}. The classes are {self.classes}."
+            )
+        return np.empty((0, 0)) if encoded is None else encoded
+
+    def decode(self, scores: np.ndarray) -> np.ndarray:
+        """Return the most probable labels by raw scores."""
+        return self.label_binarizer.inverse_transform(scores, threshold=0)
+
+    def score(
+        self, network: Network, scores: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> float:
+        """Return the accuracy of raw scores.
+
+        It compares codes: decoding labels at every epoch would take longer than
+        the epoch.
+        """
+        if self.is_multiclass:
+            correct = scores.argmax(axis=1) == targets[:, 0]
+        else:
+            correct = ((scores > 0) == (targets > 0)).all(axis=1)
+        return float(np.average(correct, weights=weights))
+
+    def n_outputs(self, targets: np.ndarray, loss: type[Loss], settings: Sequence[float]) -> int:
+        """Return the number of units of the last layer."""
+        return len(self.classes) if self.is_multiclass else targets.shape[1]
+
+    def strata(self, targets: np.ndarray) -> np.ndarray | None:
+        """Return what the validation split is stratified by.
+
+        As in scikit-learn's code that is two classes only, although its
+        documentation says "except multilabel".
+        """
+        is_binary = not self.is_multiclass and targets.shape[1] == 1
+        return targets[:, 0] if is_binary else None
+
+    def class_weights(self, y: np.ndarray, given: Any) -> list[np.ndarray]:
+        """Return the weights of classes, one table for each column of targets; [] for None.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        given : {'balanced'}, dict, list of dict or None
+            The parameter `class_weight`.
+
+        Raises
+        ------
+        ValueError
+            If it does not fit the labels, or a weight is negative or not
+            finite.
+        """
+        if given is None:
+            return []
+        if not self.is_multilabel:
+            kinds, columns, classes = [given], [y], self.classes
+        else:
+            columns, classes = list(np.asarray(y).T), np.array([0, 1])
+            kinds = [given] * len(columns) if isinstance(given, str) else given
+            if isinstance(kinds, dict) or len(kinds) != len(columns):
+                raise ValueError(
+                    f"class_weight={given} must be 'balanced' or a list of one dict for each of "
+                    f"the {len(columns)} labels."
+                )
+        tables = []
+        for kind, column in zip(kinds, columns, strict=True):
+            # A label that all samples have, or none, gets the weight 1.
+            present = np.isin(classes, column) if isinstance(kind, str) else slice(None)
+            table = np.ones(len(classes))
+            table[present] = compute_class_weight(kind, classes=classes[present], y=column)
+            if not (np.isfinite(table).all() and table.min() >= 0):
+                raise ValueError(f"class_weight={given} must have finite weights >= 0 only.")
+            tables.append(table)
+        return tables
+
+
+class NumericTargets:
+    """Numbers, one column or several.
+
+    Parameters
+    ----------
+    loss : type
+        The :class:`~sknet.losses.Loss`.
+    settings : sequence of float
+        The loss's parameters.
+    """
+
+    kind = "numbers"
+
+    def __init__(self, loss: type[Loss], settings: Sequence[float]) -> None:
+        self.loss, self.settings = loss, settings
+        self.quantiles = loss.quantiles(list(settings))
+        self.score_name = "D2 of the pinball loss" if self.quantiles else "R2"
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Return what the loss takes, of shape (n_samples, n_targets).
+
+        Raises
+        ------
+        ValueError
+            If y holds no numbers, or numbers outside the domain of the loss.
+        """
+        if y.dtype.kind not in "biuf":
+            raise ValueError(
+                f"y must hold numbers, got {y.dtype}. For class labels use MLPClassifier."
+            )
+        self.loss.check_targets(y)
+        return y.reshape(len(y), -1)
+
+    encode_validation = encode
+
+    def decode(self, predicted: np.ndarray) -> np.ndarray:
+        """Return predictions, as one vector where there is one output."""
+        return predicted[:, 0] if predicted.shape[1] == 1 else predicted
+
+    def score(
+        self, network: Network, scores: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> float:
+        """Return R2, or for quantiles the mean D2 of the pinball losses, of raw scores."""
+        network.link(scores)
+        if not np.isfinite(scores).all():
+            return float("nan")
+        return self.score_of_predictions(targets, scores, weights)
+
+    def score_of_predictions(self, y: np.ndarray, predicted: np.ndarray, weights: Any) -> float:
+        """Return R2, or for quantiles the mean D2 of the pinball losses."""
+        if not self.quantiles:
+            return float(r2_score(y, predicted, sample_weight=weights))
+        scores = [
+            d2_pinball_score(y[:, j], column, sample_weight=weights, alpha=quantile)
+            for j, columns in enumerate(np.split(predicted.T, y.shape[1]))
+            for column, quantile in zip(columns, self.quantiles, strict=True)
+        ]
+        return float(np.mean(scores))
+
+    def n_outputs(self, targets: np.ndarray, loss: type[Loss], settings: Sequence[float]) -> int:
+        """Return the number of units of the last layer."""
+        return targets.shape[1] * max(1, len(self.quantiles))
+
+    def strata(self, targets: np.ndarray) -> np.ndarray | None:
+        """Return None: numbers are not stratified."""
+        return None
+
+    def class_weights(self, y: np.ndarray, given: Mapping[Any, float] | None) -> list[np.ndarray]:
+        """Return []: numbers have no classes."""
+        return []
+
+
+Targets = ClassTargets | NumericTargets
+
+
+def apply_class_weights(
+    weights: np.ndarray, targets: np.ndarray, tables: list[np.ndarray], given: Any
+) -> np.ndarray:
+    """Return weights of samples times those of their classes.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_samples,)
+    targets : ndarray of shape (n_samples, n_targets)
+        Codes or indicators.
+    tables : list of ndarray
+        As :meth:`ClassTargets.class_weights` returns them.
+    given : object
+        The parameter `class_weight`, for messages.
+
+    Raises
+    ------
+    ValueError
+        If no sample keeps a weight above 0.
+    """
+    if not tables:
+        return weights
+    for column, table in zip(targets.T, tables, strict=True):
+        weights = weights * table[column.astype(np.intp)].astype(weights.dtype)
+    if not weights.any():
+        raise ValueError(
+            f"class_weight={given} leaves a weight of zero for all samples. Give at least one of "
+            "their classes a weight above 0."
+        )
+    return weights
