@@ -19,11 +19,6 @@ import numpy as np
 
 from sknet.parts import Part
 
-# Parameters that are stepped at a time: with their slots they stay in the L1 cache. No
-# power of two: processors take addresses 4096 bytes apart for the same at first sight,
-# and would have each slot wait for the one before.
-PARAM_BLOCK = 960
-
 
 @dataclass
 class Optimizer(Part):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sknet._engine.compilation import call_step
 from sknet._engine.functions import hash32, matrix, row, vector
-from sknet.optimizers import PARAM_BLOCK
+from sknet._engine.memory import PARAM_BLOCK
 
 # Entries of the `state` of an epoch, in float64: what it tells the functions it
 # calls, and what it hears of them. SCALE is 1 over the batch's weight, RATE the

@@ -53,10 +53,11 @@ from sknet._engine.kernels import (
     total,
     update,
 )
+from sknet._engine.memory import PARAM_BLOCK
 from sknet._engine.program import Program
 from sknet._engine.threads import Team
 from sknet._network.network import CSR, LayerBuffers, Network, aligned, padded
-from sknet.optimizers import PARAM_BLOCK, Optimizer
+from sknet.optimizers import Optimizer
 
 # Rows of a batch that are taken at a time, so that their activations stay in the cache.
 MICROBATCH = 512
