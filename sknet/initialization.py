@@ -87,7 +87,7 @@ def draw_layer(
             _checked(drawn[1], "biases", (fan_out,)),
         )
     name = activation.weight_init if weight_init == "auto" else weight_init
-    return Initializer.table[name].draw(random_state, fan_in, fan_out, activation.glorot_factor)
+    return Initializer.get(name).draw(random_state, fan_in, fan_out, activation.glorot_factor)
 
 
 def _checked(drawn: Any, what: str, shape: tuple[int, ...]) -> np.ndarray:

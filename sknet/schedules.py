@@ -72,7 +72,7 @@ def schedule_for(
     """Return the schedule that a user asked for, by name or as a function."""
     if callable(learning_rate):
         return Function(learning_rate)
-    return Schedule.table[learning_rate].start(hyperparameters)
+    return Schedule.get(learning_rate).start(hyperparameters)
 
 
 @dataclass

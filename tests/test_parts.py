@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import runpy
 from pathlib import Path
 
@@ -105,6 +106,58 @@ def tables():
 def iris():
     X, y = load_iris(return_X_y=True)
     return (X - X.mean(axis=0)) / X.std(axis=0), y
+
+
+@pytest.mark.usefixtures("tables")
+class TestTable:
+    """Registration by name, of activations that are defined outside of the package."""
+
+    @staticmethod
+    def define(name, qualified_name="Mine"):
+        """Define an activation as a module or a notebook would."""
+        namespace = {"__module__": "notebook", "__qualname__": qualified_name}
+        return type(Activation)("Mine", (Activation,), namespace, name=name)
+
+    def test_get(self):
+        mine = self.define("mine")
+        assert mine.name == "mine"
+        assert Activation.get("mine") is mine
+
+    def test_a_taken_name_is_refused(self):
+        relu = Activation.table["relu"]
+        message = (
+            "The activation name 'relu' is already taken by sknet.activations.ReLU. "
+            "Define notebook.Mine under another name."
+        )
+        with pytest.raises(ValueError, match=re.escape(message)):
+            self.define("relu")
+        assert Activation.table["relu"] is relu
+
+    def test_a_taken_name_of_another_class_of_the_same_module_is_refused(self):
+        self.define("mine", "first.<locals>.Mine")
+        with pytest.raises(ValueError, match=r"notebook\.first\.<locals>\.Mine"):
+            self.define("mine", "second.<locals>.Mine")
+
+    def test_the_same_class_defined_again_replaces_the_earlier_one(self):
+        first, second = self.define("mine"), self.define("mine")
+        assert first is not second
+        assert Activation.table["mine"] is second
+        assert list(Activation.table).count("mine") == 1
+
+    def test_kinds_have_names_of_their_own(self):
+        """An optimiser may have the name of an activation."""
+        namespace = {"__module__": "notebook", "__qualname__": "Mine"}
+        mine = type(Optimizer)("Mine", (Optimizer,), namespace, name="relu")
+        assert Optimizer.get("relu") is mine
+        assert Activation.get("relu") is not mine
+
+    @pytest.mark.parametrize("kind", Part.__subclasses__(), ids=lambda kind: kind.__name__)
+    def test_an_unknown_name_is_explained(self, kind):
+        with pytest.raises(ValueError, match="before you load a pickled model") as caught:
+            kind.get("unknown")
+        message = str(caught.value)
+        assert message.startswith(f"There is no {kind.__name__.lower()} named 'unknown'.")
+        assert all(repr(name) in message for name in kind.table)
 
 
 def accepted(model, parameter, data):
