@@ -33,6 +33,9 @@ class Optimizer(Part):
     decoupled_weight_decay : bool
         Whether weights shrink by ``weight_decay`` times the rate at each step,
         beside the gradient's step. Biases do not.
+    ignores_schedules : tuple of str
+        Names of schedules without effect on this optimiser: the learning rate is that of the
+        schedule 'constant' instead.
     learning_rate : float
         Step size in force. Schedules change it between epochs.
     t : int
@@ -44,6 +47,7 @@ class Optimizer(Part):
 
     n_slots: ClassVar[int]
     decoupled_weight_decay: ClassVar[bool] = False
+    ignores_schedules: ClassVar[tuple[str, ...]] = ()
     learning_rate_init: float
     learning_rate: float = field(init=False)
     t: int = field(init=False, default=0)
@@ -157,6 +161,9 @@ class Adam(Optimizer, name="adam"):
     """
 
     n_slots = 2
+    # scikit-learn's Adam ignores these two, which are the schedules that it has for SGD. Its
+    # variants below are not in scikit-learn and follow all schedules.
+    ignores_schedules: ClassVar[tuple[str, ...]] = ("invscaling", "adaptive")
     beta_1: float
     beta_2: float
     epsilon: float
@@ -202,6 +209,7 @@ class AdamW(Adam, name="adamw"):
     """
 
     decoupled_weight_decay = True
+    ignores_schedules = ()
 
 
 class AMSGrad(Adam, name="amsgrad"):
@@ -220,6 +228,7 @@ class AMSGrad(Adam, name="amsgrad"):
     """
 
     n_slots = 3
+    ignores_schedules = ()
 
     @staticmethod
     def step(params, grad, slots, constants):
@@ -254,6 +263,8 @@ class NAdam(Adam, name="nadam"):
     Dozat, T. (2016). Incorporating Nesterov momentum into Adam. ICLR workshop,
     https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ
     """
+
+    ignores_schedules = ()
 
     def constants(self, rates):
         """Return b1, 1 - b1, b2, 1 - b2, the weights of m_t and g_t, and epsilon for each step."""

@@ -278,6 +278,30 @@ def test_names():
     assert len(Loss.choices("numbers")) == sum(p.targets == "numbers" for p in Loss.table.values())
 
 
+def test_attributes():
+    """The hinge losses have no probabilities, and two losses have no negative targets."""
+    parts = Loss.table.values()
+    without = {part.name for part in parts if not part.has_probabilities}
+    assert without == {"hinge", "binary_hinge"}
+    assert {part.name for part in parts if part.positive_targets} == {"poisson", "gamma"}
+
+
+@every_case
+def test_quantiles(case):
+    """Only the quantile loss predicts quantiles, in the order of its parameter."""
+    quantiles = case.part.quantiles(case.settings)
+    if case.name != "quantile":
+        assert quantiles == []
+    else:
+        assert quantiles == np.atleast_1d(case.hyperparameters["quantile"]).tolist()
+        assert case.n_outputs == case.width * len(quantiles)
+
+
+def test_a_loss_for_other_targets_is_refused():
+    with pytest.raises(ValueError, match=r"loss='hinge' does not apply .*numbers.*'poisson'"):
+        Loss.find("hinge", "numbers")
+
+
 @pytest.mark.parametrize(
     ("quantile", "non_crossing", "message"),
     [

@@ -204,6 +204,13 @@ def test_compiled_in_float32(name):
         assert_allclose(ours, reference, rtol=1e-6, atol=1e-6)
 
 
+def test_adam_alone_ignores_schedules():
+    """As in scikit-learn. The variants of Adam, which scikit-learn does not have, ignore none."""
+    ignored = {part.name: part.ignores_schedules for part in Optimizer.table.values()}
+    assert ignored.pop("adam") == ("invscaling", "adaptive")
+    assert set(ignored.values()) == {()}
+
+
 @pytest.mark.parametrize("name", Optimizer.table)
 def test_nan_stays_visible(name):
     params, grads, rates = problem()

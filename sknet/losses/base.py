@@ -9,7 +9,7 @@ has a kink its derivative there is taken as 0, which is a subgradient.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,11 +31,19 @@ class Loss(Part):
     out_activation : str
         Name of the inverse link, scikit-learn's where it has one. Losses of
         the same name have the same link.
+    has_probabilities : bool
+        Whether the predictions of a classifier are probabilities. If False, the classifier has no
+        ``predict_proba``. Not used for losses of numbers.
+    positive_targets : bool
+        Whether negative targets are outside the domain of the loss. The regressor copies it to
+        scikit-learn's tag ``target_tags.positive_only``.
     """
 
     public: ClassVar[str]
     targets: ClassVar[str]
     out_activation: ClassVar[str]
+    has_probabilities: ClassVar[bool] = True
+    positive_targets: ClassVar[bool] = False
 
     @classmethod
     def find(cls, public: str, targets: str) -> type[Loss]:
@@ -43,7 +51,11 @@ class Loss(Part):
         for loss in cls.table.values():
             if loss.public == public and loss.targets == targets:
                 return loss
-        raise ValueError(f"loss={public!r} is not for targets that are {targets}.")
+        raise ValueError(
+            f"loss={public!r} does not apply to targets that are {targets}. Choose one of "
+            f"{cls.choices(targets)}. A loss of your own must be defined before it is used: import "
+            "the module that defines it first."
+        )
 
     @classmethod
     def choices(cls, *targets: str) -> list[str]:
@@ -53,6 +65,23 @@ class Loss(Part):
     @classmethod
     def settings(cls, hyperparameters: Mapping[str, Any]) -> list[float]:
         """Return what `loss` and `link` get as their `settings`: none, unless it has parameters."""
+        return []
+
+    @classmethod
+    def quantiles(cls, settings: Sequence[float]) -> list[float]:
+        """Return the quantiles that the outputs for one target predict.
+
+        Parameters
+        ----------
+        settings : sequence of float
+            What :meth:`settings` returned.
+
+        Returns
+        -------
+        list of float
+            In (0, 1) and in the order of the outputs. Empty if the loss does not predict
+            quantiles.
+        """
         return []
 
     @classmethod

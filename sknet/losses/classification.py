@@ -329,6 +329,7 @@ class Hinge(WithIdentity, name="hinge"):
 
     public = "hinge"
     targets = "codes"
+    has_probabilities = False
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
@@ -367,6 +368,7 @@ class BinaryHinge(WithIdentity, name="binary_hinge"):
 
     public = "hinge"
     targets = "indicators"
+    has_probabilities = False
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):

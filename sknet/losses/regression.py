@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -159,9 +159,14 @@ class Quantile(Loss, name="quantile"):
         return [float(rising), *taus.tolist()]
 
     @classmethod
+    def quantiles(cls, settings: Sequence[float]) -> list[float]:
+        """Return all settings but the first, which is ``non_crossing``."""
+        return [float(tau) for tau in settings[1:]]
+
+    @classmethod
     def n_outputs(cls, n_targets: int, hyperparameters: Mapping[str, Any]) -> int:
-        """Return the number of targets times that of quantiles."""
-        return n_targets * (len(cls.settings(hyperparameters)) - 1)
+        """Return the number of targets times the number of quantiles."""
+        return n_targets * len(cls.quantiles(cls.settings(hyperparameters)))
 
     @staticmethod
     def link(scores, settings):
@@ -224,6 +229,7 @@ class Poisson(WithExp, name="poisson"):
     """
 
     public = "poisson"
+    positive_targets = True
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
@@ -262,6 +268,7 @@ class Gamma(WithExp, name="gamma"):
     """
 
     public = "gamma"
+    positive_targets = True
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
