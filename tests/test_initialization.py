@@ -147,7 +147,7 @@ def test_weights_of_another_model_are_copied():
     [
         (np.zeros((5, 4)), r"weights of shape \(5, 4\) and dtype float64; .* shape \(4, 5\)"),
         (None, r"weights of shape \(\) and dtype object; .* shape \(4, 5\)"),
-        ([[1, 2], [3]], r"weights that are no array; .* shape \(4, 5\)"),
+        ([[1, 2], [3]], r"weights that are not an array; .* shape \(4, 5\)"),
         (np.zeros((4, 5), complex), "dtype complex128; return finite real numbers"),
         (np.full((4, 5), np.nan), r"weights with NaN or infinity; .* shape \(4, 5\)"),
         ((np.zeros((4, 5)), np.zeros(4)), r"biases of shape \(4,\) .* of shape \(5,\)"),

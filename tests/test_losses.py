@@ -312,8 +312,8 @@ def test_a_loss_for_other_targets_is_refused():
         ([[0.1, 0.5]], False, "must be a number between 0 and 1"),
         (["low"], False, "must be a number between 0 and 1"),
         ([[0.1], 0.5], False, "must be a number between 0 and 1"),
-        ([0.5, 0.1], True, "must rise"),
-        ([0.5, 0.5], True, "must rise"),
+        ([0.5, 0.1], True, "must increase"),
+        ([0.5, 0.5], True, "must increase"),
     ],
 )
 def test_wrong_quantiles(quantile, non_crossing, message):

@@ -1,4 +1,4 @@
-"""Parts: the page of all of them, and a new one as one class."""
+"""Parts: their tables, their page in the documentation, and new ones in one class."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ DOCS = Path(sknet.__file__).parent.parent / "docs"
 SCRIPT = runpy.run_path(str(DOCS / "make_parts.py"))
 PARTS = [part for kind in SCRIPT["KINDS"] for part in kind.table.values()]
 
-# Parts whose rule is a sentence, not an equation.
+# Parts whose rule is described in words, without an equation.
 IN_WORDS = {"constant", "adaptive"}
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(converge|Maximum iterations)")
 
 
 def test_page_is_current():
-    """If not: python docs/make_parts.py."""
+    """If this fails, run ``python docs/make_parts.py``."""
     assert (DOCS / "parts.md").read_text(encoding="utf-8") == SCRIPT["page"]()
 
 
@@ -42,22 +42,24 @@ def test_page_has_every_kind():
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
 def test_docstring(part):
-    """Every part says what it is, with a formula."""
+    """Every part has a docstring with a formula."""
     doc = vars(part)["__doc__"]
     assert doc, "it has no docstring"
-    assert not doc.startswith(f"{part.__name__}("), "the docstring is the one that @dataclass makes"
+    assert not doc.startswith(f"{part.__name__}("), "@dataclass has generated the docstring"
     has_formula = any(map(SCRIPT["is_formula"], SCRIPT["paragraphs"](part)))
     assert has_formula != (part.name in IN_WORDS)
 
 
 def test_page_of_a_docstring():
-    """Formulas are set as they stand, prose as Markdown, the source at the end."""
+    """Formulas become code blocks, prose becomes Markdown, and the source comes last."""
 
     class Some:
         """Squares: see :class:`~sknet.activations.ReLU`, a*b and ``a_b``.
 
         f(z) = z**2,
         f'(z) = 2 z.
+
+        As ``x = y`` is code, this is prose. But here a formula follows: x = y.
 
         References
         ----------
@@ -84,6 +86,12 @@ def test_page_of_a_docstring():
         f'(z) = 2 z.
         ```
 
+        As ``x = y`` is code, this is prose. But here a formula follows:
+
+        ```text
+        x = y.
+        ```
+
         Source: Nobody (2000). On x\_1, page 3.
         """
         )
@@ -93,7 +101,7 @@ def test_page_of_a_docstring():
 
 @pytest.fixture
 def tables():
-    """Leave the tables of parts as they were."""
+    """Restore the tables of parts after a test."""
     kinds = Part.__subclasses__()
     before = [dict(kind.table) for kind in kinds]
     yield
@@ -161,7 +169,7 @@ class TestTable:
 
 
 def accepted(model, parameter, data):
-    """Return the message for a name that no part has."""
+    """Return the error message for an unknown name."""
     with pytest.raises(ValueError, match=parameter) as error:
         model.set_params(**{parameter: "no such part"}).fit(*data)
     return str(error.value)
@@ -188,7 +196,7 @@ def test_new_activation(iris):
     hidden = (X @ model.coefs_[0] + model.intercepts_[0]) ** 2
     scores = hidden @ model.coefs_[1] + model.intercepts_[1]
     assert_array_equal(model.predict(X), scores.argmax(axis=1))
-    # Descent by a wrong slope would not come to where the penalised gradient is zero.
+    # With a wrong derivative, L-BFGS would not reach such a low loss.
     assert model.loss_ < 0.05
     assert "'square'" in accepted(MLPClassifier(), "activation", iris)
 
@@ -201,7 +209,7 @@ def test_new_initializer(iris):
             weights = np.arange(1, fan_in * fan_out + 1).reshape(fan_in, fan_out)
             return weights / weights.size, np.full(fan_out, 0.5)
 
-    # Steps too small to change anything leave what was drawn.
+    # With steps too small to change a number, the initial weights remain.
     model = MLPClassifier((5,), weight_init="ramp", solver="sgd", learning_rate_init=1e-200)
     model.fit(*iris)
     assert_array_equal(model.coefs_[0], np.arange(1, 21).reshape(4, 5) / 20)
@@ -229,7 +237,7 @@ def test_new_optimizer(iris):
         .fit(*iris)
         .coefs_[0]
     )
-    # One step of the rate, up to the rounding of weights below 1.
+    # One step has the size of the learning rate, up to the rounding of weights below 1.
     assert_allclose(np.abs(moved), 0.001, atol=np.finfo(float).eps)
     assert "'sign'" in accepted(model, "solver", iris)
 
@@ -252,7 +260,7 @@ def test_new_schedule(iris):
         return np.array(model.fit(*iris).loss_curve_)
 
     halving, constant = last_loss_curve("halving", 3), last_loss_curve("constant", 3)
-    assert_array_equal(halving[:2], constant[:2])  # the second loss is from before its step
+    assert_array_equal(halving[:2], constant[:2])  # the second loss precedes the second step
     assert halving[2] > constant[2]
     assert "'halving'" in accepted(MLPClassifier(), "learning_rate", iris)
 
