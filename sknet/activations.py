@@ -1,8 +1,10 @@
-"""Activation functions of the hidden layers. A new one is one class here.
+"""Activation functions of the hidden layers.
 
-Each works on one flat array: all units of a layer for all rows of a batch.
-Constants are made in the array's dtype: ``1`` or ``1.0`` beside a float32 would
-turn the whole loop into float64.
+To add an activation, define a named subclass of :class:`Activation` in this file. `forward` and
+`backward` work elementwise and in place on a flat array, which holds all units of a layer for all
+rows of a minibatch. Numba compiles both for float32 and float64 arrays, so they take their types
+from the arguments and carry no annotations in the subclasses. Constants must be created in the
+dtype of the array, as in ``a.dtype.type(1)``: a literal ``1.0`` promotes float32 to float64.
 """
 
 from __future__ import annotations
@@ -17,17 +19,27 @@ from sknet.parts import Part
 
 
 class Activation(Part):
-    """A function applied to each unit of a hidden layer, and its slope.
+    """An elementwise activation function f of a hidden layer, and its derivative.
 
     Attributes
     ----------
     glorot_factor : float
-        Numerator of the bound from which the weights into such units are
-        drawn: ``sqrt(glorot_factor / (fan_in + fan_out))``.
+        The Glorot initialisers draw the weights of the layer within the bound
+        ``sqrt(glorot_factor / (fan_in + fan_out))``.
     weight_init : str
-        How weights into such units are drawn for ``weight_init='auto'``.
+        Name of the initialiser that ``weight_init='auto'`` selects for the weights of the layer.
     needs_input : bool
-        Whether `backward` reads `z`. If not, `z` is empty there.
+        Whether `backward` reads the pre-activations `z`. If False, it computes the derivative from
+        the activations alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknet.activations import ReLU
+    >>> a = np.array([-1.0, 2.0])
+    >>> ReLU.forward(a)
+    >>> a
+    array([0., 2.])
     """
 
     glorot_factor: ClassVar[float] = 6.0
@@ -36,54 +48,55 @@ class Activation(Part):
 
     @staticmethod
     def forward(a: np.ndarray) -> None:
-        """Apply the function.
+        """Apply f to each element.
 
         Parameters
         ----------
         a : ndarray of shape (n,)
-            The input z, overwritten by f(z).
+            The pre-activations z, float32 or float64. Overwritten with the activations f(z).
         """
         raise NotImplementedError
 
     @staticmethod
     def backward(z: np.ndarray, a: np.ndarray, delta: np.ndarray) -> None:
-        """Multiply by the slope.
+        """Multiply each element of `delta` by f'(z).
 
         Parameters
         ----------
         z : ndarray of shape (n,) or (0,)
-            The function's input, where the class has ``needs_input``.
+            The pre-activations. Empty if ``needs_input`` is False.
         a : ndarray of shape (n,)
-            The function's output f(z).
+            The activations f(z).
         delta : ndarray of shape (n,)
-            Derivative of the loss by f(z), overwritten by that by z.
+            Derivative of the loss with respect to f(z). Overwritten with the derivative with
+            respect to z.
         """
         raise NotImplementedError
 
 
 class Identity(Activation, name="identity"):
-    """f(z) = z."""
+    """Identity: f(z) = z, f'(z) = 1."""
 
     @staticmethod
     def forward(a):
-        """Leave `a` as it is."""
+        """Leave `a` unchanged."""
 
     @staticmethod
     def backward(z, a, delta):
-        """Leave `delta` as it is: f'(z) = 1."""
+        """Leave `delta` unchanged."""
 
 
 class Logistic(Activation, name="logistic"):
-    """f(z) = 1 / (1 + exp(-z)), f'(z) = f(z) (1 - f(z)).
+    """Logistic sigmoid: f(z) = 1 / (1 + exp(-z)), f'(z) = f(z) (1 - f(z)).
 
-    Weights start in a bound with factor 2, as scikit-learn has it.
+    As in scikit-learn, the ``glorot_factor`` of this activation is 2 instead of 6.
     """
 
     glorot_factor = 2.0
 
     @staticmethod
     def forward(a):
-        """Overwrite `a` by 1 / (1 + exp(-a))."""
+        """Overwrite `a` with 1 / (1 + exp(-a))."""
         one = a.dtype.type(1)
         for i in range(a.size):
             a[i] = one / (one + exp(-a[i]))
@@ -97,11 +110,11 @@ class Logistic(Activation, name="logistic"):
 
 
 class Tanh(Activation, name="tanh"):
-    """f(z) = tanh(z), f'(z) = 1 - f(z)**2."""
+    """Hyperbolic tangent: f(z) = tanh(z), f'(z) = 1 - f(z)**2."""
 
     @staticmethod
     def forward(a):
-        """Overwrite `a` by tanh(a)."""
+        """Overwrite `a` with tanh(a)."""
         for i in range(a.size):
             a[i] = tanh(a[i])
 
@@ -114,78 +127,77 @@ class Tanh(Activation, name="tanh"):
 
 
 class ReLU(Activation, name="relu"):
-    """f(z) = max(0, z), f'(z) = 1 where z > 0 and 0 elsewhere.
+    """Rectified linear unit: f(z) = max(0, z), f'(z) = 1 if z > 0, else 0.
 
-    NaN stays NaN, so that a diverged network is seen as such.
+    NaN stays NaN, so that the divergence of a network remains visible.
 
     References
     ----------
-    Nair, V., Hinton, G. E. (2010). Rectified linear units improve restricted
-    Boltzmann machines. ICML, section 2.
+    Nair, V., Hinton, G. E. (2010). Rectified linear units improve restricted Boltzmann machines.
+    ICML, section 2.
     """
 
     @staticmethod
     def forward(a):
-        """Overwrite `a` by max(0, a)."""
+        """Overwrite `a` with max(0, a)."""
         zero = a.dtype.type(0)
         for i in range(a.size):
             a[i] = zero if a[i] < zero else a[i]
 
     @staticmethod
     def backward(z, a, delta):
-        """Clear `delta` where a is 0."""
+        """Set `delta` to 0 where a is 0."""
         zero = a.dtype.type(0)
         for i in range(delta.size):
             delta[i] = zero if a[i] == zero else delta[i]
 
 
 class LeakyReLU(Activation, name="leaky_relu"):
-    """f(z) = z where z > 0 and 0.01 z elsewhere, f'(z) = 1 or 0.01.
+    """Leaky rectified linear unit: f(z) = z if z > 0, else 0.01 z; f'(z) = 1 if z > 0, else 0.01.
 
     References
     ----------
-    Maas, A. L., Hannun, A. Y., Ng, A. Y. (2013). Rectifier nonlinearities
-    improve neural network acoustic models. ICML workshop on deep learning for
-    audio, speech and language processing, section 2.
+    Maas, A. L., Hannun, A. Y., Ng, A. Y. (2013). Rectifier nonlinearities improve neural network
+    acoustic models. ICML workshop on deep learning for audio, speech and language processing,
+    section 2.
     """
 
     weight_init = "he_normal"
 
     @staticmethod
     def forward(a):
-        """Overwrite `a` by max(0.01 a, a)."""
+        """Overwrite `a` with max(0.01 a, a)."""
         zero, leak = a.dtype.type(0), a.dtype.type(0.01)
         for i in range(a.size):
             a[i] = leak * a[i] if a[i] < zero else a[i]
 
     @staticmethod
     def backward(z, a, delta):
-        """Multiply `delta` by 0.01 where a is not above 0: a has the sign of z."""
+        """Multiply `delta` by 0.01 where a <= 0, since a has the same sign as z."""
         zero, leak = a.dtype.type(0), a.dtype.type(0.01)
         for i in range(delta.size):
             delta[i] = delta[i] if a[i] > zero else leak * delta[i]
 
 
 class ELU(Activation, name="elu"):
-    """f(z) = z where z > 0 and exp(z) - 1 elsewhere, f'(z) = 1 or f(z) + 1.
+    """Exponential linear unit: f(z) = z if z > 0, else exp(z) - 1.
 
-    The paper's alpha is 1.
+    f'(z) = 1 if z > 0, else f(z) + 1. The paper's alpha is 1.
 
     References
     ----------
-    Clevert, D.-A., Unterthiner, T., Hochreiter, S. (2016). Fast and accurate
-    deep network learning by exponential linear units (ELUs). ICLR,
-    arXiv:1511.07289, section 3.
+    Clevert, D.-A., Unterthiner, T., Hochreiter, S. (2016). Fast and accurate deep network learning
+    by exponential linear units (ELUs). ICLR, arXiv:1511.07289, section 3.
     """
 
     weight_init = "he_normal"
 
     @staticmethod
     def forward(a):
-        """Overwrite `a` by exp(a) - 1 where it is negative.
+        """Overwrite `a` with exp(a) - 1 where a < 0.
 
-        With t = tanh(a / 2) that is 2 t / (1 - t), which loses no digits
-        where a is small.
+        It is computed as 2 t / (1 - t) with t = tanh(a / 2), which avoids the cancellation of
+        exp(a) - 1 for small a.
         """
         zero, half, one = a.dtype.type(0), a.dtype.type(0.5), a.dtype.type(1)
         for i in range(a.size):
@@ -194,7 +206,7 @@ class ELU(Activation, name="elu"):
 
     @staticmethod
     def backward(z, a, delta):
-        """Multiply `delta` by a + 1 where a is not above 0."""
+        """Multiply `delta` by a + 1 where a <= 0."""
         zero, one = a.dtype.type(0), a.dtype.type(1)
         for i in range(delta.size):
             delta[i] *= one if a[i] > zero else a[i] + one
@@ -204,21 +216,26 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
 class SELU(Activation, name="selu"):
-    """f(z) = s z where z > 0 and s alpha (exp(z) - 1) elsewhere, f'(z) = s or f(z) + s alpha.
+    """Scaled exponential linear unit.
 
-    s = 1.0507..., alpha = 1.6732... keep mean 0 and variance 1 from layer to layer.
+    f(z) = s z if z > 0, else s alpha (exp(z) - 1);
+    f'(z) = s if z > 0, else f(z) + s alpha;
+    s = 1.0507..., alpha = 1.6732...
+
+    The two constants are chosen so that pre-activations with mean 0 and variance 1 give
+    activations with mean 0 and variance 1.
 
     References
     ----------
-    Klambauer, G., Unterthiner, T., Mayr, A., Hochreiter, S. (2017).
-    Self-normalizing neural networks. NeurIPS, arXiv:1706.02515, equation 2.
+    Klambauer, G., Unterthiner, T., Mayr, A., Hochreiter, S. (2017). Self-normalizing neural
+    networks. NeurIPS, arXiv:1706.02515, equation 2.
     """
 
     weight_init = "lecun_normal"
 
     @staticmethod
     def forward(a):
-        """Overwrite `a` by s a, or where it is negative s alpha (exp(a) - 1), as ELU has it."""
+        """Overwrite `a` with s a or, where a < 0, with s alpha (exp(a) - 1), computed as in ELU."""
         zero, half, one = a.dtype.type(0), a.dtype.type(0.5), a.dtype.type(1)
         scale, bottom = a.dtype.type(SELU_SCALE), a.dtype.type(SELU_SCALE * SELU_ALPHA)
         for i in range(a.size):
@@ -227,30 +244,33 @@ class SELU(Activation, name="selu"):
 
     @staticmethod
     def backward(z, a, delta):
-        """Multiply `delta` by s, or where a is not above 0 by a + s alpha."""
+        """Multiply `delta` by s, or by a + s alpha where a <= 0."""
         zero = a.dtype.type(0)
         scale, bottom = a.dtype.type(SELU_SCALE), a.dtype.type(SELU_SCALE * SELU_ALPHA)
         for i in range(delta.size):
             delta[i] *= scale if a[i] > zero else a[i] + bottom
 
 
-# Twice sqrt(2 / pi), and the weight of the cube.
+# 2 sqrt(2 / pi), and the coefficient of z**3 in u.
 GELU_SLOPE, GELU_CUBIC = 2 * math.sqrt(2 / math.pi), 0.044715
 
 
 class GELU(Activation, name="gelu"):
-    """f(z) = z (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (z + 0.044715 z**3).
+    """Gaussian error linear unit, in its approximation by tanh.
 
-    With p = (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)), f'(z) = p + z p (1 - p) 2 u'(z).
+    f(z) = z p, f'(z) = p + z p (1 - p) 2 u'(z),
+    p = (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)),
+    u = sqrt(2 / pi) (z + 0.044715 z**3).
 
-    This is the paper's approximation of z times the normal distribution
-    function, within 5e-4 of it: it needs no error function, which
-    processors' vectors do not have. PyTorch calls it approximate='tanh'.
+    The exact function is z times the cumulative distribution function of the standard normal
+    distribution. The approximation is the paper's own and differs from it by less than 5e-4. It
+    needs no error function, for which processors have no vector instructions. In PyTorch it is
+    ``GELU(approximate='tanh')``.
 
     References
     ----------
-    Hendrycks, D., Gimpel, K. (2016). Gaussian error linear units (GELUs).
-    arXiv:1606.08415, section 2.
+    Hendrycks, D., Gimpel, K. (2016). Gaussian error linear units (GELUs). arXiv:1606.08415,
+    section 2.
     """
 
     weight_init = "he_normal"
@@ -258,7 +278,7 @@ class GELU(Activation, name="gelu"):
 
     @staticmethod
     def forward(a):
-        """Overwrite `a` by a / (1 + exp(-2 u))."""
+        """Overwrite `a` with a / (1 + exp(-2 u))."""
         one, slope, cubic = a.dtype.type(1), a.dtype.type(GELU_SLOPE), a.dtype.type(GELU_CUBIC)
         for i in range(a.size):
             z = a[i]
@@ -268,7 +288,8 @@ class GELU(Activation, name="gelu"):
     def backward(z, a, delta):
         """Multiply `delta` by p + z p (1 - p) 2 u'.
 
-        With w = exp(-2 |u|), p (1 - p) = w / (1 + w)**2, which loses no digits.
+        p (1 - p) is computed as w / (1 + w)**2 with w = exp(-2 |u|), which avoids the cancellation
+        of 1 - p.
         """
         zero, one, three = a.dtype.type(0), a.dtype.type(1), a.dtype.type(3)
         slope, cubic = a.dtype.type(GELU_SLOPE), a.dtype.type(GELU_CUBIC)
@@ -282,13 +303,15 @@ class GELU(Activation, name="gelu"):
 
 
 class SiLU(Activation, name="silu"):
-    """f(z) = z p with p = 1 / (1 + exp(-z)), f'(z) = p + z p (1 - p). Also called swish.
+    """Sigmoid linear unit, also called swish.
+
+    f(z) = z p, f'(z) = p + z p (1 - p), p = 1 / (1 + exp(-z)).
 
     References
     ----------
-    Elfwing, S., Uchibe, E., Doya, K. (2018). Sigmoid-weighted linear units for
-    neural network function approximation in reinforcement learning. Neural
-    Networks 107, arXiv:1702.03118, section 2.
+    Elfwing, S., Uchibe, E., Doya, K. (2018). Sigmoid-weighted linear units for neural network
+    function approximation in reinforcement learning. Neural Networks 107, arXiv:1702.03118,
+    section 2.
     """
 
     weight_init = "he_normal"
@@ -296,7 +319,7 @@ class SiLU(Activation, name="silu"):
 
     @staticmethod
     def forward(a):
-        """Overwrite `a` by a / (1 + exp(-a))."""
+        """Overwrite `a` with a / (1 + exp(-a))."""
         one = a.dtype.type(1)
         for i in range(a.size):
             a[i] = a[i] / (one + exp(-a[i]))
@@ -305,7 +328,8 @@ class SiLU(Activation, name="silu"):
     def backward(z, a, delta):
         """Multiply `delta` by p + z p (1 - p).
 
-        With w = exp(-|z|), p (1 - p) = w / (1 + w)**2, which loses no digits.
+        p (1 - p) is computed as w / (1 + w)**2 with w = exp(-|z|), which avoids the cancellation
+        of 1 - p.
         """
         zero, one = a.dtype.type(0), a.dtype.type(1)
         for i in range(delta.size):
@@ -317,15 +341,14 @@ class SiLU(Activation, name="silu"):
 
 
 class Mish(Activation, name="mish"):
-    """f(z) = z tanh(log(1 + exp(z))).
+    """Mish: f(z) = z t, t = tanh(log(1 + exp(z))).
 
-    With p = 1 / (1 + exp(-z)) and t = tanh(log(1 + exp(z))),
-    f'(z) = t + z p (1 - t**2).
+    f'(z) = t + z p (1 - t**2), p = 1 / (1 + exp(-z)).
 
     References
     ----------
-    Misra, D. (2020). Mish: a self regularized non-monotonic activation
-    function. BMVC, arXiv:1908.08681, section 2.
+    Misra, D. (2020). Mish: a self regularized non-monotonic activation function. BMVC,
+    arXiv:1908.08681, section 2.
     """
 
     weight_init = "he_normal"
@@ -333,10 +356,10 @@ class Mish(Activation, name="mish"):
 
     @staticmethod
     def forward(a):
-        """Overwrite `a` by a n / (n + r) with n = exp(2 a) + 2 exp(a) and r = 2.
+        """Overwrite `a` with a n / (n + r), where n = exp(2 a) + 2 exp(a) and r = 2.
 
-        Where a is positive both are divided by exp(2 a), so that nothing
-        overflows. Sums of positive terms lose no digits.
+        Where a > 0, both n and r are divided by exp(2 a) to avoid overflow. All terms are
+        positive, so that no sum suffers from cancellation.
         """
         zero, one, two = a.dtype.type(0), a.dtype.type(1), a.dtype.type(2)
         for i in range(a.size):
@@ -348,7 +371,7 @@ class Mish(Activation, name="mish"):
 
     @staticmethod
     def backward(z, a, delta):
-        """Multiply `delta` by t + z p (1 - t) (1 + t), where 1 - t = r / (n + r)."""
+        """Multiply `delta` by t + z p (1 - t) (1 + t), with 1 - t = r / (n + r)."""
         zero, one, two = a.dtype.type(0), a.dtype.type(1), a.dtype.type(2)
         for i in range(delta.size):
             x = z[i]
@@ -361,25 +384,24 @@ class Mish(Activation, name="mish"):
 
 
 class Softplus(Activation, name="softplus"):
-    """f(z) = log(1 + exp(z)), f'(z) = 1 - exp(-f(z)).
+    """Softplus: f(z) = log(1 + exp(z)), f'(z) = 1 - exp(-f(z)).
 
     References
     ----------
-    Dugas, C., Bengio, Y., Belisle, F., Nadeau, C., Garcia, R. (2001).
-    Incorporating second-order functional knowledge for better option pricing.
-    NIPS 13, section 2.
+    Dugas, C., Bengio, Y., Belisle, F., Nadeau, C., Garcia, R. (2001). Incorporating second-order
+    functional knowledge for better option pricing. NIPS 13, section 2.
     """
 
     weight_init = "he_normal"
 
     @staticmethod
     def forward(a):
-        """Overwrite `a` by max(0, a) + log(1 + w) with w = exp(-|a|), of which nothing overflows.
+        """Overwrite `a` with max(0, a) + log(1 + w), where w = exp(-|a|) cannot overflow.
 
-        log(1 + w) = 2 (s + s**3 / 3 + s**5 / 5 + ...) with s = w / (2 + w), which is at
-        most 1/3: after 16 terms the rest is below a tenth of float64's resolution
-        (Abramowitz and Stegun 1964, Handbook of mathematical functions, 4.1.27). A
-        logarithm of the C library would keep the loop from using vectors.
+        log(1 + w) = 2 (s + s**3 / 3 + s**5 / 5 + ...) with s = w / (2 + w) <= 1/3 (Abramowitz and
+        Stegun 1964, Handbook of mathematical functions, 4.1.27). After 16 terms the remainder is
+        below a tenth of the machine epsilon of float64. A call of the C library's logarithm would
+        prevent the compiler from vectorising the loop.
         """
         zero, one, two = a.dtype.type(0), a.dtype.type(1), a.dtype.type(2)
         for i in range(a.size):
@@ -394,8 +416,8 @@ class Softplus(Activation, name="softplus"):
     def backward(z, a, delta):
         """Multiply `delta` by 1 - exp(-a).
 
-        With t = tanh(a / 2) that is 2 t / (1 + t), which loses no digits
-        where a is small.
+        It is computed as 2 t / (1 + t) with t = tanh(a / 2), which avoids the cancellation of
+        1 - exp(-a) for small a.
         """
         half, one = a.dtype.type(0.5), a.dtype.type(1)
         for i in range(delta.size):
@@ -404,17 +426,17 @@ class Softplus(Activation, name="softplus"):
 
 
 class Softsign(Activation, name="softsign"):
-    """f(z) = z / (1 + |z|), f'(z) = (1 - |f(z)|)**2.
+    """Softsign: f(z) = z / (1 + |z|), f'(z) = (1 - |f(z)|)**2.
 
     References
     ----------
-    Glorot, X., Bengio, Y. (2010). Understanding the difficulty of training
-    deep feedforward neural networks. AISTATS, section 3.3.
+    Glorot, X., Bengio, Y. (2010). Understanding the difficulty of training deep feedforward neural
+    networks. AISTATS, section 3.3.
     """
 
     @staticmethod
     def forward(a):
-        """Overwrite `a` by a / (1 + |a|)."""
+        """Overwrite `a` with a / (1 + |a|)."""
         one = a.dtype.type(1)
         for i in range(a.size):
             a[i] = a[i] / (one + abs(a[i]))

@@ -1,25 +1,33 @@
-"""Sizes of hidden layers: how users may write them, and a distribution to search among."""
+"""Sizes of the hidden layers: the values of the parameter ``hidden_layer_sizes``.
+
+:func:`parse_hidden_layer_sizes` reads all forms in which users can write such a value, and
+:class:`HiddenLayerSizes` is a distribution of values for hyperparameter searches.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, log
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def parse_hidden_layer_sizes(value: Any) -> list[int]:
-    """Return the units of each hidden layer.
+    """Return the number of units of each hidden layer.
 
     Parameters
     ----------
-    value : int, array-like of int or str
-        One layer's units, those of each layer, or those of each joined by '-'
-        in a string, as tables and command lines hold it. ``()``, ``''`` and
-        ``'()'`` are no hidden layers.
+    value : int, array-like of int, or str
+        Number of units of a single hidden layer, or of each hidden layer. In a string the numbers
+        are joined by '-', which suits tables and command lines. ``()``, ``''`` and ``'()'`` mean
+        no hidden layers.
 
     Returns
     -------
@@ -29,7 +37,7 @@ def parse_hidden_layer_sizes(value: Any) -> list[int]:
     Raises
     ------
     ValueError
-        If a string cannot be read, or a size is not an integer >= 1.
+        If a string has another form, or a size is not an integer >= 1.
 
     Examples
     --------
@@ -42,45 +50,52 @@ def parse_hidden_layer_sizes(value: Any) -> list[int]:
         sizes = _read(value)
     else:
         sizes = list(value) if np.iterable(value) else [value]
-    whole = all(isinstance(s, Integral) and not isinstance(s, bool) for s in sizes)
-    if not whole or any(size <= 0 for size in sizes):
+    are_integers = all(map(_is_integer, sizes))
+    if not are_integers or any(size <= 0 for size in sizes):
         raise ValueError(
-            f"hidden_layer_sizes must be {'> 0' if whole else 'integers'}, got {sizes}. Give "
-            "one integer >= 1 for each hidden layer, for example hidden_layer_sizes=(100, 50)."
+            f"hidden_layer_sizes must be {'> 0' if are_integers else 'integers'}, got {sizes}. "
+            "Give one integer >= 1 for each hidden layer, for example "
+            "hidden_layer_sizes=(100, 50)."
         )
-    return [int(size) for size in sizes]  # NumPy's small integers would wrap around
+    # Sums and products of NumPy's small integers, such as uint8, would overflow.
+    return [int(size) for size in sizes]
 
 
-def _read(text: str) -> list[Any]:
+def _read(text: str) -> list[int]:
+    """Return the integers that are joined by '-' in a string."""
     if text.strip() in ("", "()"):
         return []
-    parts = [part.strip() for part in text.split("-")]
-    # int() takes more than we do: signs, underscores, digits of other scripts.
-    if not all(part.isascii() and part.isdecimal() for part in parts):
+    numbers = [number.strip() for number in text.split("-")]
+    # int() would also accept signs, underscores and the digits of other scripts.
+    if not all(number.isascii() and number.isdecimal() for number in numbers):
         raise ValueError(
             f"hidden_layer_sizes={text!r} must be one integer >= 1 for each hidden layer, joined "
             "by '-', for example '100-50', or '' for no hidden layers."
         )
-    return [int(part) for part in parts]
+    return [int(number) for number in numbers]
 
 
 @dataclass(frozen=True)
 class HiddenLayerSizes:
-    """A distribution of ``hidden_layer_sizes``, for scikit-learn's randomised searches.
+    """A distribution of ``hidden_layer_sizes`` for scikit-learn's randomised searches.
 
-    The depth is uniform. The width of the first layer is log-uniform: w is
-    drawn with probability ``log((w + 1) / w) / log((high + 1) / low)``, so that
-    16 to 32 units are about as likely as 256 to 512.
+    The number of hidden layers has a uniform distribution. The width w of the first one has a
+    log-uniform distribution:
+
+    P(w) = log((w + 1) / w) / log((high + 1) / low).
+
+    For example, 16 to 32 units are about as likely as 256 to 512 units.
 
     Parameters
     ----------
     width : tuple of int, default=(16, 512)
-        Least and greatest units of the first layer, >= 1, both included.
+        Range (low, high) of the number of units of the first hidden layer. Both ends are included,
+        and low >= 1.
     depth : tuple of int, default=(1, 3)
-        Least and greatest number of hidden layers, >= 0, both included.
+        Range (low, high) of the number of hidden layers. Both ends are included, and low >= 0.
     shape : {'constant', 'funnel'}, default='constant'
-        Whether all layers are as wide as the first, or each half as wide as the
-        one before, but no narrower than ``width[0]``.
+        'constant': all hidden layers have the same width. 'funnel': each has half the width of the
+        previous one, rounded down, but at least ``width[0]``.
 
     Raises
     ------
@@ -100,30 +115,36 @@ class HiddenLayerSizes:
 
     def __post_init__(self) -> None:
         for name, least in (("width", 1), ("depth", 0)):
-            given = getattr(self, name)
-            bounds = tuple(given) if isinstance(given, tuple | list) else ()
-            whole = len(bounds) == 2 and all(isinstance(v, Integral) for v in bounds)
-            if not whole or not least <= bounds[0] <= bounds[1]:
+            value = getattr(self, name)
+            bounds = tuple(value) if isinstance(value, tuple | list) else ()
+            is_range = len(bounds) == 2 and all(map(_is_integer, bounds))
+            if not is_range or not least <= bounds[0] <= bounds[1]:
                 raise ValueError(
-                    f"{name}={given!r} must be two integers (low, high), {least} <= low <= high."
+                    f"{name}={value!r} must be two integers (low, high), {least} <= low <= high."
                 )
         if self.shape not in ("constant", "funnel"):
             raise ValueError(f"shape={self.shape!r} must be 'constant' or 'funnel'.")
 
+    @overload
+    def rvs(self, size: None = None, random_state: Any = None) -> tuple[int, ...]: ...
+
+    @overload
+    def rvs(self, size: int, random_state: Any = None) -> list[tuple[int, ...]]: ...
+
     def rvs(self, size: int | None = None, random_state: Any = None) -> Any:
-        """Draw sizes.
+        """Draw values of ``hidden_layer_sizes``.
 
         Parameters
         ----------
         size : int, default=None
-            How many; None: one, not in a list.
+            Number of values. None: a single value instead of a list.
         random_state : int, RandomState instance or None, default=None
-            Seed, or source of random numbers.
+            Seed or source of random numbers.
 
         Returns
         -------
         tuple of int, or list of tuple of int
-            Units of each hidden layer.
+            Number of units of each hidden layer.
         """
         random = check_random_state(random_state)
         if size is None:
@@ -131,30 +152,31 @@ class HiddenLayerSizes:
         return [self._draw(random) for _ in range(size)]
 
     def suggest(self, trial: Any, name: str = "hidden") -> tuple[int, ...]:
-        """Ask an optuna trial for sizes.
+        """Let an optuna trial choose a value of ``hidden_layer_sizes``.
 
         Parameters
         ----------
         trial : optuna.trial.Trial
-            Asked for the integers ``{name}_depth`` and ``{name}_width``.
+            It suggests the two integers ``{name}_depth`` and ``{name}_width``.
         name : str, default='hidden'
-            What their names begin with.
+            Prefix of these two parameters of the trial.
 
         Returns
         -------
         tuple of int
-            Units of each hidden layer.
+            Number of units of each hidden layer.
         """
         depth = trial.suggest_int(f"{name}_depth", *self.depth)
         return self._layers(trial.suggest_int(f"{name}_width", *self.width, log=True), depth)
 
-    def _draw(self, random: Any) -> tuple[int, ...]:
+    def _draw(self, random: np.random.RandomState) -> tuple[int, ...]:
         low, high = self.width
         depth = random.randint(self.depth[0], self.depth[1] + 1)
         width = int(exp(random.uniform(log(low), log(high + 1))))
-        return self._layers(min(max(width, low), high), depth)  # exp(log(low)) may round down
+        return self._layers(min(max(width, low), high), depth)  # exp(log(low)) may be below low
 
     def _layers(self, width: int, depth: int) -> tuple[int, ...]:
+        """Return the sizes for a width of the first hidden layer and a number of hidden layers."""
         if self.shape == "constant":
             return (width,) * depth
         return tuple(max(width >> l, self.width[0]) for l in range(depth))

@@ -1,6 +1,9 @@
-"""How weights are drawn before training. A new way is one class here.
+"""Initial weights and biases.
 
-Normal draws are not truncated. Biases start at zero, except where scikit-learn draws them.
+To add an initialiser, define a named subclass of :class:`Initializer` in this file.
+
+Normal distributions are not truncated. The biases are zero, except for 'glorot_uniform', which
+draws them like scikit-learn.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from sknet.parts import Part
 
 
 class Initializer(Part):
-    """A distribution of first weights."""
+    """A distribution of the initial weights and biases of a layer."""
 
     @staticmethod
     def draw(
@@ -26,16 +29,18 @@ class Initializer(Part):
         Parameters
         ----------
         random_state : RandomState
-            Where the draws come from.
+            Source of random numbers.
         fan_in, fan_out : int
-            Units before and after the layer.
+            Number of inputs and outputs of the layer, >= 1.
         factor : float
-            The activation's ``glorot_factor``.
+            The ``glorot_factor`` of the layer's activation.
 
         Returns
         -------
         weights : ndarray of shape (fan_in, fan_out)
+            Initial weights, float64.
         biases : ndarray of shape (fan_out,)
+            Initial biases, float64.
         """
         raise NotImplementedError
 
@@ -47,31 +52,43 @@ def draw_layer(
     fan_out: int,
     activation: type[Activation],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw weights and biases in the way a user asked for.
+    """Draw the weights and biases of a layer for a value of the parameter ``weight_init``.
 
     Parameters
     ----------
     weight_init : str or callable
-        Name of an initialiser; 'auto', the one of the activation; or a
-        function of `fan_in`, `fan_out` and `random_state` that returns the
-        weights, or a tuple of weights and biases. Its biases are zero if it
-        gives none.
+        Name of an initialiser, or 'auto' for the ``weight_init`` of the activation, or a function
+        ``f(fan_in, fan_out, random_state)``. The function returns the weights, or a tuple of
+        weights and biases. If it returns no biases, they are zero.
     random_state : RandomState
-        Where the draws come from.
+        Source of random numbers.
     fan_in, fan_out : int
-        Units before and after the layer.
+        Number of inputs and outputs of the layer, >= 1.
     activation : type
         The :class:`~sknet.activations.Activation` of the layer.
 
     Returns
     -------
     weights : ndarray of shape (fan_in, fan_out)
+        Initial weights, float64.
     biases : ndarray of shape (fan_out,)
+        Initial biases, float64.
 
     Raises
     ------
     ValueError
-        If a callable returns anything else, or numbers that are not finite.
+        If no initialiser has the name, or if a function returns arrays of another shape or numbers
+        that are not finite and real.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknet.activations import Activation
+    >>> from sknet.initialization import draw_layer
+    >>> random_state = np.random.RandomState(0)
+    >>> weights, biases = draw_layer("he_normal", random_state, 3, 2, Activation.get("relu"))
+    >>> weights.shape, biases
+    ((3, 2), array([0., 0.]))
     """
     if callable(weight_init):
         drawn = weight_init(fan_in, fan_out, random_state)
@@ -80,23 +97,23 @@ def draw_layer(
         if len(drawn) != 2:
             raise ValueError(
                 f"weight_init returned a tuple of {len(drawn)}; return weights of shape "
-                f"{(fan_in, fan_out)}, or a tuple of these and biases of shape {(fan_out,)}."
+                f"{(fan_in, fan_out)}, or a tuple of such weights and biases of shape {(fan_out,)}."
             )
         return (
             _checked(drawn[0], "weights", (fan_in, fan_out)),
             _checked(drawn[1], "biases", (fan_out,)),
         )
     name = activation.weight_init if weight_init == "auto" else weight_init
-    return Initializer.table[name].draw(random_state, fan_in, fan_out, activation.glorot_factor)
+    return Initializer.get(name).draw(random_state, fan_in, fan_out, activation.glorot_factor)
 
 
 def _checked(drawn: Any, what: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a copy of what a user's function has drawn: training overwrites it."""
+    """Check an array that a user's function returned, and copy it, since training overwrites it."""
     wanted = f"return finite real numbers of shape {shape} for this layer."
     try:
         array = np.array(drawn)
     except ValueError as error:
-        raise ValueError(f"weight_init returned {what} that are no array; {wanted}") from error
+        raise ValueError(f"weight_init returned {what} that are not an array; {wanted}") from error
     if array.shape != shape or array.dtype.kind not in "fiu":
         raise ValueError(
             f"weight_init returned {what} of shape {array.shape} and dtype {array.dtype}; {wanted}"
@@ -107,123 +124,151 @@ def _checked(drawn: Any, what: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 class GlorotUniform(Initializer, name="glorot_uniform"):
-    """Uniform in (-b, b) with b = sqrt(factor / (fan_in + fan_out)), biases included.
+    """Uniform weights and biases with variance 2 / (fan_in + fan_out).
 
-    The factor is 6, and 2 for 'logistic', as scikit-learn has it.
+    Uniform in [-b, b), b = sqrt(factor / (fan_in + fan_out)).
+
+    The factor is the activation's ``glorot_factor``. As in scikit-learn it is 6, or 2 for
+    'logistic', and the biases are drawn from the same distribution. With a factor of 2 the
+    variance is a third of the above.
 
     References
     ----------
-    Glorot, X., Bengio, Y. (2010). Understanding the difficulty of training
-    deep feedforward neural networks. AISTATS, equation 16 (factor 6).
+    Glorot, X., Bengio, Y. (2010). Understanding the difficulty of training deep feedforward neural
+    networks. AISTATS, equation 16 (factor 6).
     """
 
     @staticmethod
-    def draw(random_state, fan_in, fan_out, factor):
-        """Draw weights, then biases, in scikit-learn's order."""
+    def draw(
+        random_state: np.random.RandomState, fan_in: int, fan_out: int, factor: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the weights, then the biases, in the order of scikit-learn."""
         bound = np.sqrt(factor / (fan_in + fan_out))
         weights = random_state.uniform(-bound, bound, (fan_in, fan_out))
         return weights, random_state.uniform(-bound, bound, fan_out)
 
 
 class GlorotNormal(Initializer, name="glorot_normal"):
-    """Normal with standard deviation s = sqrt(factor / 3 / (fan_in + fan_out)).
+    """Normal weights with variance 2 / (fan_in + fan_out).
 
-    The factor is that of 'glorot_uniform', and so is the variance: 2 / (fan_in + fan_out) but
-    for 'logistic'.
+    Normal with mean 0 and standard deviation s = sqrt(factor / 3 / (fan_in + fan_out)).
+
+    The factor is that of :class:`GlorotUniform`, and so is the variance. For 'logistic', it is a
+    third of the above.
 
     References
     ----------
-    Glorot, X., Bengio, Y. (2010). Understanding the difficulty of training
-    deep feedforward neural networks. AISTATS, equation 12.
+    Glorot, X., Bengio, Y. (2010). Understanding the difficulty of training deep feedforward neural
+    networks. AISTATS, equation 12.
     """
 
     @staticmethod
-    def draw(random_state, fan_in, fan_out, factor):
-        """Draw weights."""
+    def draw(
+        random_state: np.random.RandomState, fan_in: int, fan_out: int, factor: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the weights; the biases are zero."""
         return _normal(random_state, fan_in, fan_out, factor / 3 / (fan_in + fan_out))
 
 
 class HeUniform(Initializer, name="he_uniform"):
-    """Uniform in (-b, b) with b = sqrt(6 / fan_in): variance 2 / fan_in.
+    """Uniform weights with variance 2 / fan_in.
+
+    Uniform in [-b, b), b = sqrt(6 / fan_in).
 
     References
     ----------
-    He, K., Zhang, X., Ren, S., Sun, J. (2015). Delving deep into rectifiers:
-    surpassing human-level performance on ImageNet classification. ICCV,
-    arXiv:1502.01852, equation 10.
+    He, K., Zhang, X., Ren, S., Sun, J. (2015). Delving deep into rectifiers: surpassing
+    human-level performance on ImageNet classification. ICCV, arXiv:1502.01852, equation 10.
     """
 
     @staticmethod
-    def draw(random_state, fan_in, fan_out, factor):
-        """Draw weights."""
+    def draw(
+        random_state: np.random.RandomState, fan_in: int, fan_out: int, factor: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the weights; the biases are zero."""
         return _uniform(random_state, fan_in, fan_out, 2 / fan_in)
 
 
 class HeNormal(Initializer, name="he_normal"):
-    """Normal with standard deviation s = sqrt(2 / fan_in).
+    """Normal weights with variance 2 / fan_in.
+
+    Normal with mean 0 and standard deviation s = sqrt(2 / fan_in).
 
     References
     ----------
-    He, K., Zhang, X., Ren, S., Sun, J. (2015). Delving deep into rectifiers:
-    surpassing human-level performance on ImageNet classification. ICCV,
-    arXiv:1502.01852, equation 10.
+    He, K., Zhang, X., Ren, S., Sun, J. (2015). Delving deep into rectifiers: surpassing
+    human-level performance on ImageNet classification. ICCV, arXiv:1502.01852, equation 10.
     """
 
     @staticmethod
-    def draw(random_state, fan_in, fan_out, factor):
-        """Draw weights."""
+    def draw(
+        random_state: np.random.RandomState, fan_in: int, fan_out: int, factor: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the weights; the biases are zero."""
         return _normal(random_state, fan_in, fan_out, 2 / fan_in)
 
 
 class LeCunUniform(Initializer, name="lecun_uniform"):
-    """Uniform in (-b, b) with b = sqrt(3 / fan_in): variance 1 / fan_in.
+    """Uniform weights with variance 1 / fan_in.
+
+    Uniform in [-b, b), b = sqrt(3 / fan_in).
 
     References
     ----------
-    LeCun, Y., Bottou, L., Orr, G. B., Mueller, K.-R. (1998). Efficient
-    backprop. In Neural networks: tricks of the trade, equation 16.
+    LeCun, Y., Bottou, L., Orr, G. B., Mueller, K.-R. (1998). Efficient backprop. In Neural
+    networks: tricks of the trade, equation 16.
     """
 
     @staticmethod
-    def draw(random_state, fan_in, fan_out, factor):
-        """Draw weights."""
+    def draw(
+        random_state: np.random.RandomState, fan_in: int, fan_out: int, factor: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the weights; the biases are zero."""
         return _uniform(random_state, fan_in, fan_out, 1 / fan_in)
 
 
 class LeCunNormal(Initializer, name="lecun_normal"):
-    """Normal with standard deviation s = sqrt(1 / fan_in).
+    """Normal weights with variance 1 / fan_in.
+
+    Normal with mean 0 and standard deviation s = sqrt(1 / fan_in).
 
     References
     ----------
-    LeCun, Y., Bottou, L., Orr, G. B., Mueller, K.-R. (1998). Efficient
-    backprop. In Neural networks: tricks of the trade, equation 16.
+    LeCun, Y., Bottou, L., Orr, G. B., Mueller, K.-R. (1998). Efficient backprop. In Neural
+    networks: tricks of the trade, equation 16.
     """
 
     @staticmethod
-    def draw(random_state, fan_in, fan_out, factor):
-        """Draw weights."""
+    def draw(
+        random_state: np.random.RandomState, fan_in: int, fan_out: int, factor: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the weights; the biases are zero."""
         return _normal(random_state, fan_in, fan_out, 1 / fan_in)
 
 
 class Orthogonal(Initializer, name="orthogonal"):
-    """Uniform among the matrices with W'W = I or, where fan_in < fan_out, W W' = I.
+    """Uniformly distributed weights with orthonormal columns or, if fan_in < fan_out, rows.
 
-    W is Q of the decomposition Q R of a matrix of normal numbers, its columns
-    turned so that the diagonal of R is positive: without that, W would not be
-    uniform.
+    W'W = I if fan_in >= fan_out, else W W' = I.
+
+    W is the factor Q of the QR decomposition of a matrix of normal numbers. The signs of its
+    columns are chosen so that the diagonal of R is positive. Without this choice, W would not be
+    uniformly distributed.
 
     References
     ----------
-    Saxe, A. M., McClelland, J. L., Ganguli, S. (2014). Exact solutions to the
-    nonlinear dynamics of learning in deep linear neural networks. ICLR,
-    arXiv:1312.6120, section 3. Mezzadri, F. (2007). How to generate random
-    matrices from the classical compact groups. Notices of the AMS 54(5),
-    section 5.
+    Saxe, A. M., McClelland, J. L., Ganguli, S. (2014). Exact solutions to the nonlinear dynamics
+    of learning in deep linear neural networks. ICLR, arXiv:1312.6120, section 3.
+
+    Mezzadri, F. (2007). How to generate random matrices from the classical compact groups. Notices
+    of the AMS 54(5), section 5.
     """
 
     @staticmethod
-    def draw(random_state, fan_in, fan_out, factor):
-        """Draw weights."""
+    def draw(
+        random_state: np.random.RandomState, fan_in: int, fan_out: int, factor: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the weights; the biases are zero."""
         tall = random_state.normal(size=(max(fan_in, fan_out), min(fan_in, fan_out)))
         Q, R = np.linalg.qr(tall)
         Q *= np.sign(np.diag(R))
@@ -233,13 +278,13 @@ class Orthogonal(Initializer, name="orthogonal"):
 def _normal(
     random_state: np.random.RandomState, fan_in: int, fan_out: int, variance: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return normal weights of a variance, and zero biases."""
+    """Return normal weights with a given variance, and zero biases."""
     return random_state.normal(0, np.sqrt(variance), (fan_in, fan_out)), np.zeros(fan_out)
 
 
 def _uniform(
     random_state: np.random.RandomState, fan_in: int, fan_out: int, variance: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return uniform weights of a variance, and zero biases."""
+    """Return uniform weights with a given variance, and zero biases."""
     bound = np.sqrt(3 * variance)
     return random_state.uniform(-bound, bound, (fan_in, fan_out)), np.zeros(fan_out)

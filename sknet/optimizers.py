@@ -1,12 +1,18 @@
-"""Optimisers: how a gradient becomes a step. A new one is one class here.
+"""Stochastic optimisers, which turn gradients into steps of the parameters.
 
-An optimiser has two halves. Its kernel, `step`, sees flat arrays only: the
-parameters, their gradient, the optimiser's own *slots* (one row of moments
-each) and the *constants* of this step. Its Python half computes the constants
-for all steps of an epoch at once.
+To add an optimiser, define a named subclass of :class:`Optimizer` in this file. If it has
+hyperparameters, they are the fields of a dataclass. It has two methods:
 
-Slots are stored for a stretch of parameters at a time, so that `step` finds
-those of its stretch in one piece.
+- `constants` runs in Python, once per epoch. It computes the numbers that depend on the learning
+  rate or on the number of the step, for all steps of the epoch at once.
+- `step` is compiled by Numba for float32 and float64 arrays. It updates one block of the
+  parameters. It takes its types from the arguments and carries no annotations in the subclasses.
+
+Between steps, an optimiser keeps its state in *slots*, for example a velocity or moments. Each
+slot has one number per parameter.
+
+In the formulas, theta are the parameters, g the gradient, t the number of the step from 1, and eta
+the learning rate of the step.
 """
 
 from __future__ import annotations
@@ -19,36 +25,38 @@ import numpy as np
 
 from sknet.parts import Part
 
-# Parameters that are stepped at a time: with their slots they stay in the L1 cache. No
-# power of two: processors take addresses 4096 bytes apart for the same at first sight,
-# and would have each slot wait for the one before.
-PARAM_BLOCK = 960
-
 
 @dataclass
 class Optimizer(Part):
-    """State and rule of a stochastic optimiser.
+    """Update rule and state of a stochastic optimiser.
 
-    Its fields are its hyperparameters, named as the estimators name them.
+    Its dataclass fields are its hyperparameters, named like the parameters of the estimators.
 
     Attributes
     ----------
     n_slots : int
-        How many numbers it keeps for each parameter.
+        Number of slots: how many numbers it keeps for each parameter.
     decoupled_weight_decay : bool
-        Whether weights shrink by ``weight_decay`` times the rate at each step,
-        beside the gradient's step. Biases do not.
+        Whether the estimators' parameter ``weight_decay`` applies. Then, before each step, the
+        weights are multiplied by 1 - eta ``weight_decay``. The biases are not decayed.
+    ignores_schedules : tuple of str
+        Names of schedules without effect on this optimiser: the learning rate is that of the
+        schedule 'constant' instead.
+    learning_rate_init : float
+        Initial learning rate.
     learning_rate : float
-        Step size in force. Schedules change it between epochs.
+        Current learning rate, which a schedule may change after each epoch.
     t : int
-        Steps taken.
+        Number of steps taken.
     slots : ndarray of shape (n_slots * n_parameters,)
-        What it keeps, zero at first: for each PARAM_BLOCK of parameters one slot
-        after the other.
+        The slots, initially zero, in the dtype of the parameters. They are stored block by block:
+        for each block of ``sknet._engine.memory.PARAM_BLOCK`` parameters, one slot after the
+        other.
     """
 
     n_slots: ClassVar[int]
     decoupled_weight_decay: ClassVar[bool] = False
+    ignores_schedules: ClassVar[tuple[str, ...]] = ()
     learning_rate_init: float
     learning_rate: float = field(init=False)
     t: int = field(init=False, default=0)
@@ -56,14 +64,27 @@ class Optimizer(Part):
 
     @classmethod
     def start(cls, hyperparameters: Mapping[str, Any], like: np.ndarray) -> Self:
-        """Make an optimiser for a flat vector of parameters.
+        """Create an optimiser for a flat vector of parameters.
 
         Parameters
         ----------
         hyperparameters : mapping of str to object
-            Parameters of an estimator, of which the optimiser takes its own.
+            Parameters of an estimator. The optimiser reads its own.
         like : ndarray of shape (n_parameters,)
-            The vector it is for.
+            The vector that will be optimised. Only its size and dtype are read.
+
+        Returns
+        -------
+        Optimizer
+            With zero slots, before its first step.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sknet.optimizers import Optimizer
+        >>> parameters = {"learning_rate_init": 0.1, "momentum": 0.9, "nesterovs_momentum": True}
+        >>> Optimizer.get("sgd").start(parameters, np.zeros(3)).slots
+        array([0., 0., 0.])
         """
         names = [f.name for f in fields(cls) if f.init]
         self = cls(**{name: hyperparameters[name] for name in names})
@@ -77,11 +98,12 @@ class Optimizer(Part):
         Parameters
         ----------
         rates : ndarray of shape (n_steps,)
-            Learning rate of each step.
+            Learning rate of each step, float64.
 
         Returns
         -------
         ndarray of shape (n_steps, n_constants)
+            One row for each step, float64.
         """
         raise NotImplementedError
 
@@ -89,52 +111,56 @@ class Optimizer(Part):
     def step(
         params: np.ndarray, grad: np.ndarray, slots: np.ndarray, constants: np.ndarray
     ) -> None:
-        """Take one step, for a stretch of parameters.
+        """Take one step with one block of parameters.
+
+        All arrays have the dtype of the parameters, float32 or float64.
 
         Parameters
         ----------
         params : ndarray of shape (n,)
-            Overwritten by the new parameters.
+            Parameters, overwritten with the updated ones.
         grad : ndarray of shape (n,)
-            Gradient of the batch's loss.
+            Gradient of the minibatch's objective.
         slots : ndarray of shape (n_slots, n)
-            Overwritten by the new state.
+            Slots of the same parameters, overwritten with the updated ones.
         constants : ndarray of shape (n_constants,)
-            This step's row of what :meth:`constants` returned.
+            The row for this step of what :meth:`constants` returned.
         """
         raise NotImplementedError
 
 
 @dataclass
 class SGD(Optimizer, name="sgd"):
-    """Gradient descent with momentum, plain or Nesterov's.
+    """Gradient descent with classical or Nesterov momentum.
 
-    v_t = mu v_(t-1) - eta g_t. Plain: theta_t = theta_(t-1) + v_t. Nesterov:
-    theta_t = theta_(t-1) + mu v_t - eta g_t. mu is ``momentum``, eta the
-    learning rate. PyTorch keeps eta outside v; the two differ where eta changes.
+    v_t = mu v_(t-1) - eta g_t,
+    theta_t = theta_(t-1) + v_t (classical),
+    theta_t = theta_(t-1) + mu v_t - eta g_t (Nesterov).
+
+    mu is ``momentum``, and ``nesterovs_momentum`` selects the second rule. In PyTorch, eta is not
+    part of v but multiplies it in the step. The two definitions differ when eta changes.
 
     References
     ----------
-    Sutskever, I., Martens, J., Dahl, G., Hinton, G. (2013). On the importance
-    of initialization and momentum in deep learning. ICML, equations 1 to 4, in
-    the form of Bengio, Boulanger-Lewandowski and Pascanu (2012),
-    arXiv:1212.0901, equation 7.
+    Sutskever, I., Martens, J., Dahl, G., Hinton, G. (2013). On the importance of initialization
+    and momentum in deep learning. ICML, equations 1 to 4, in the form of Bengio,
+    Boulanger-Lewandowski and Pascanu (2012), arXiv:1212.0901, equation 7.
     """
 
     n_slots = 1
     momentum: float
     nesterovs_momentum: bool
 
-    def constants(self, rates):
-        """Return eta, mu, and the weights of the old velocity and of the gradient in the step."""
+    def constants(self, rates: np.ndarray) -> np.ndarray:
+        """Return eta, mu, and the coefficients of v_(t-1) and -g_t in the step of theta."""
         mu = np.full(rates.size, self.momentum)
-        # mu v_t - eta g_t written out by v_(t-1) and g_t is one pass for both kinds.
+        # Both rules are linear in v_(t-1) and g_t, so that `step` needs one loop for both.
         ahead = (mu * mu, rates * (1 + mu)) if self.nesterovs_momentum else (mu, rates)
         return np.column_stack([rates, mu, *ahead])
 
     @staticmethod
     def step(params, grad, slots, constants):
-        """Take one step."""
+        """Update `params` and `slots`."""
         eta, mu, along, down = constants[0], constants[1], constants[2], constants[3]
         velocity = slots[0]
         for i in range(params.size):
@@ -144,29 +170,33 @@ class SGD(Optimizer, name="sgd"):
 
 @dataclass
 class Adam(Optimizer, name="adam"):
-    """Adam: steps scaled by running moments of the gradient.
+    """Adam: steps from exponential moving averages of the gradient and its square.
 
     m_t = b1 m_(t-1) + (1 - b1) g_t, v_t = b2 v_(t-1) + (1 - b2) g_t**2,
-    theta_t = theta_(t-1) - eta_t m_t / (sqrt(v_t) + epsilon),
-    eta_t = eta sqrt(1 - b2**t) / (1 - b1**t). b1, b2 are ``beta_1``, ``beta_2``.
+    eta_t = eta sqrt(1 - b2**t) / (1 - b1**t),
+    theta_t = theta_(t-1) - eta_t m_t / (sqrt(v_t) + epsilon).
 
-    This is the paper's efficient order of computation, in which epsilon
-    stands before the bias correction of v; scikit-learn has the same. PyTorch
-    and optax correct v first, which makes their epsilon larger by a factor of
-    1 / sqrt(1 - b2**t).
+    b1 and b2 are ``beta_1`` and ``beta_2``. As in scikit-learn, this is the efficient form of the
+    paper, in which epsilon is added before the bias correction of v. PyTorch and optax add epsilon
+    after it: an epsilon there has the effect of epsilon times sqrt(1 - b2**t) here.
+
+    As in scikit-learn, the schedules 'invscaling' and 'adaptive' have no effect.
 
     References
     ----------
-    Kingma, D. P., Ba, J. (2015). Adam: a method for stochastic optimization.
-    arXiv:1412.6980, algorithm 1 and the last paragraph of section 2.
+    Kingma, D. P., Ba, J. (2015). Adam: a method for stochastic optimization. arXiv:1412.6980,
+    algorithm 1 and the last paragraph of section 2.
     """
 
     n_slots = 2
+    # scikit-learn's Adam ignores these two, which are the schedules that it has for SGD. Its
+    # variants below are not in scikit-learn and follow all schedules.
+    ignores_schedules: ClassVar[tuple[str, ...]] = ("invscaling", "adaptive")
     beta_1: float
     beta_2: float
     epsilon: float
 
-    def constants(self, rates):
+    def constants(self, rates: np.ndarray) -> np.ndarray:
         """Return b1, 1 - b1, b2, 1 - b2, eta_t and epsilon for each step."""
         t = self.t + 1 + np.arange(rates.size)
         table = np.empty((rates.size, 6))
@@ -178,7 +208,7 @@ class Adam(Optimizer, name="adam"):
 
     @staticmethod
     def step(params, grad, slots, constants):
-        """Take one step."""
+        """Update `params` and `slots`."""
         keep_m, new_m, keep_v, new_v = constants[0], constants[1], constants[2], constants[3]
         eta, epsilon = constants[4], constants[5]
         m, v = slots[0], slots[1]
@@ -192,43 +222,48 @@ class Adam(Optimizer, name="adam"):
 
 
 class AdamW(Adam, name="adamw"):
-    """Adam with weight decay of its own, which no moment sees.
+    """Adam with decoupled weight decay, which does not enter the moments.
 
-    theta_t = (1 - eta ``weight_decay``) theta_(t-1) - Adam's step, the first
-    factor for weights only. eta is the schedule's rate without Adam's bias
-    correction. As in PyTorch eta includes ``learning_rate_init``, which the
-    paper keeps out of the decay. The penalty ``alpha`` is a matter of the
-    gradient and acts beside it: 0 is the paper's method.
+    theta_t = (1 - eta lambda) theta_(t-1) - eta_t m_t / (sqrt(v_t) + epsilon).
+
+    lambda is ``weight_decay``. The decay applies to the weights but not to the biases. m_t, v_t
+    and eta_t are those of :class:`Adam`. As in PyTorch, the learning rate eta in the decay
+    includes ``learning_rate_init``, whereas in the paper the decay depends on the schedule's
+    factor only. The penalty ``alpha`` is part of the gradient and acts in addition. The paper's
+    method has ``alpha=0``.
 
     References
     ----------
-    Loshchilov, I., Hutter, F. (2019). Decoupled weight decay regularization.
-    ICLR, arXiv:1711.05101, algorithm 2.
+    Loshchilov, I., Hutter, F. (2019). Decoupled weight decay regularization. ICLR,
+    arXiv:1711.05101, algorithm 2.
     """
 
     decoupled_weight_decay = True
+    ignores_schedules = ()
 
 
 class AMSGrad(Adam, name="amsgrad"):
-    """Adam with the greatest v so far in place of v: the scale of steps never forgets.
+    """Adam with the maximum of all previous v in place of v.
 
-    u_t = max(u_(t-1), v_t), theta_t = theta_(t-1) - eta_t m_t / (sqrt(u_t) +
-    epsilon); m_t, v_t and eta_t are Adam's.
+    u_t = max(u_(t-1), v_t),
+    theta_t = theta_(t-1) - eta_t m_t / (sqrt(u_t) + epsilon).
 
-    The paper corrects no bias. Here, as in PyTorch, m and u are corrected by
-    Adam's factors, after the maximum; epsilon stands where Adam has it.
+    m_t, v_t and eta_t are those of :class:`Adam`. The paper has no bias correction. As in PyTorch,
+    m and u are corrected here, u after the maximum. epsilon is added before the correction, as in
+    :class:`Adam`.
 
     References
     ----------
-    Reddi, S. J., Kale, S., Kumar, S. (2018). On the convergence of Adam and
-    beyond. ICLR, arXiv:1904.09237, algorithm 2.
+    Reddi, S. J., Kale, S., Kumar, S. (2018). On the convergence of Adam and beyond. ICLR,
+    arXiv:1904.09237, algorithm 2.
     """
 
     n_slots = 3
+    ignores_schedules = ()
 
     @staticmethod
     def step(params, grad, slots, constants):
-        """Take one step."""
+        """Update `params` and `slots`."""
         keep_m, new_m, keep_v, new_v = constants[0], constants[1], constants[2], constants[3]
         eta, epsilon = constants[4], constants[5]
         m, v, u = slots[0], slots[1], slots[2]
@@ -244,15 +279,15 @@ class AMSGrad(Adam, name="amsgrad"):
 
 
 class NAdam(Adam, name="nadam"):
-    """Adam with Nesterov's momentum: steps look ahead along m.
+    """Adam with Nesterov momentum.
 
-    With Adam's m_t and v_t, mu_t = b1 (1 - 0.96**(t / 250) / 2) and
-    M_t = mu_1 mu_2 ... mu_t:
+    mu_t = b1 (1 - 0.96**(t / 250) / 2), M_t = mu_1 mu_2 ... mu_t,
     n_t = mu_(t+1) m_t / (1 - M_(t+1)) + (1 - mu_t) g_t / (1 - M_t),
     theta_t = theta_(t-1) - eta sqrt(1 - b2**t) n_t / (sqrt(v_t) + epsilon).
 
-    As in PyTorch and Keras, m_t decays by b1 where the paper has mu_t. epsilon
-    stands where Adam has it.
+    m_t and v_t are those of :class:`Adam`. As in PyTorch and Keras, m_t decays by b1, whereas in
+    the paper it decays by mu_t. epsilon is added before the bias correction of v, as in
+    :class:`Adam`.
 
     References
     ----------
@@ -260,11 +295,13 @@ class NAdam(Adam, name="nadam"):
     https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ
     """
 
-    def constants(self, rates):
-        """Return b1, 1 - b1, b2, 1 - b2, the weights of m_t and g_t, and epsilon for each step."""
+    ignores_schedules = ()
+
+    def constants(self, rates: np.ndarray) -> np.ndarray:
+        """Return b1, 1 - b1, b2, 1 - b2, the factors of m_t and g_t, and epsilon for each step."""
         t = self.t + 1 + np.arange(rates.size)
         mu, next_mu = self._mu(t), self._mu(t + 1)
-        # M_t <= b1**t: beyond some hundred steps it changes 1 - M_t no more.
+        # M_t <= b1**t, so that after some hundred steps 1 - M_t is rounded to 1.
         matters = self.beta_1**self.t > np.finfo(float).epsneg / 2
         product = np.cumprod(mu) * (self._mu(1 + np.arange(self.t)).prod() if matters else 0)
         eta = rates * np.sqrt(1 - self.beta_2**t)
@@ -278,7 +315,7 @@ class NAdam(Adam, name="nadam"):
 
     @staticmethod
     def step(params, grad, slots, constants):
-        """Take one step."""
+        """Update `params` and `slots`."""
         keep_m, new_m, keep_v, new_v = constants[0], constants[1], constants[2], constants[3]
         ahead, down, epsilon = constants[4], constants[5], constants[6]
         m, v = slots[0], slots[1]
@@ -293,27 +330,26 @@ class NAdam(Adam, name="nadam"):
 
 @dataclass
 class RMSprop(Optimizer, name="rmsprop"):
-    """The gradient divided by a running root of its mean square.
+    """RMSprop: the gradient divided by its root mean square.
 
     v_t = b2 v_(t-1) + (1 - b2) g_t**2,
-    theta_t = theta_(t-1) - eta g_t / (sqrt(v_t) + epsilon); b2 is ``beta_2``.
+    theta_t = theta_(t-1) - eta g_t / (sqrt(v_t) + epsilon).
 
-    The source has b2 = 0.9, PyTorch 0.99. v starts at 0 and its bias is not
-    corrected: the first step is eta / sqrt(1 - b2) long, which for b2 = 0.999
-    is 32 eta.
+    b2 is ``beta_2``. The source recommends 0.9, and PyTorch's default is 0.99. v starts at 0
+    without bias correction. Therefore the first step changes each parameter by eta / sqrt(1 - b2),
+    which is 32 eta if b2 is 0.999.
 
     References
     ----------
-    Tieleman, T., Hinton, G. (2012). Lecture 6.5: divide the gradient by a
-    running average of its recent magnitude. Coursera, Neural networks for
-    machine learning.
+    Tieleman, T., Hinton, G. (2012). Lecture 6.5: divide the gradient by a running average of its
+    recent magnitude. Coursera, Neural networks for machine learning.
     """
 
     n_slots = 1
     beta_2: float
     epsilon: float
 
-    def constants(self, rates):
+    def constants(self, rates: np.ndarray) -> np.ndarray:
         """Return b2, 1 - b2, eta and epsilon for each step."""
         table = np.empty((rates.size, 4))
         table[:, 0:2] = self.beta_2, 1 - self.beta_2
@@ -323,7 +359,7 @@ class RMSprop(Optimizer, name="rmsprop"):
 
     @staticmethod
     def step(params, grad, slots, constants):
-        """Take one step."""
+        """Update `params` and `slots`."""
         keep, new, eta, epsilon = constants[0], constants[1], constants[2], constants[3]
         v = slots[0]
         for i in range(params.size):
@@ -335,19 +371,19 @@ class RMSprop(Optimizer, name="rmsprop"):
 
 @dataclass
 class Lion(Optimizer, name="lion"):
-    """Steps of equal length for all parameters, by the sign of a moment.
+    """Lion: steps by the sign of a moving average of the gradient.
 
-    c_t = b1 m_(t-1) + (1 - b1) g_t,
-    theta_t = (1 - eta ``weight_decay``) theta_(t-1) - eta sign(c_t), the first
-    factor for weights only, m_t = b2 m_(t-1) + (1 - b2) g_t. b1, b2 are
-    ``beta_1``, ``beta_2``.
+    c_t = b1 m_(t-1) + (1 - b1) g_t, m_t = b2 m_(t-1) + (1 - b2) g_t,
+    theta_t = (1 - eta lambda) theta_(t-1) - eta sign(c_t).
 
-    The paper has b2 = 0.99, and rates 3 to 10 times smaller than Adam's.
+    b1 and b2 are ``beta_1`` and ``beta_2``, lambda is ``weight_decay``. The decay applies to the
+    weights but not to the biases. The step has the same size for all parameters. The paper uses a
+    b2 of 0.99, and learning rates that are 3 to 10 times smaller than those of Adam.
 
     References
     ----------
-    Chen, X., Liang, C., Huang, D., et al. (2023). Symbolic discovery of
-    optimization algorithms. NeurIPS, arXiv:2302.06675, algorithm 2 and section 5.
+    Chen, X., Liang, C., Huang, D., et al. (2023). Symbolic discovery of optimization algorithms.
+    NeurIPS, arXiv:2302.06675, algorithm 2 and section 5.
     """
 
     n_slots = 1
@@ -355,7 +391,7 @@ class Lion(Optimizer, name="lion"):
     beta_1: float
     beta_2: float
 
-    def constants(self, rates):
+    def constants(self, rates: np.ndarray) -> np.ndarray:
         """Return b1, 1 - b1, b2, 1 - b2 and eta for each step."""
         table = np.empty((rates.size, 5))
         table[:, 0:2] = self.beta_1, 1 - self.beta_1
@@ -365,7 +401,7 @@ class Lion(Optimizer, name="lion"):
 
     @staticmethod
     def step(params, grad, slots, constants):
-        """Take one step."""
+        """Update `params` and `slots`."""
         keep_c, new_c, keep_m, new_m = constants[0], constants[1], constants[2], constants[3]
         eta = constants[4]
         zero, one = params.dtype.type(0), params.dtype.type(1)
@@ -374,7 +410,7 @@ class Lion(Optimizer, name="lion"):
             g = grad[i]
             c = keep_c * m[i] + new_c * g
             moment = keep_m * m[i] + new_m * g
-            # The sign of c: 0 and NaN are their own.
+            # sign(c), where 0 and NaN are kept.
             sign = one if c > zero else (-one if c < zero else c)
             m[i] = moment
             params[i] -= eta * sign

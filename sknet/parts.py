@@ -1,38 +1,95 @@
-"""What activations, losses, optimisers and the like have in common: a name in a table."""
+"""The base class of activations, losses, optimisers, schedules and initialisers.
+
+Each of these five kinds keeps a table of its parts by name. The estimators read the accepted
+values of their parameters from these tables, and so do error messages and tests.
+"""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class Part:
-    """A named, replaceable piece of a network.
+    """A component of a network or of its training, which users select by name.
 
-    A direct subclass is a *kind* of part and owns a table. A subclass of a
-    kind is one part, filed in that table under the ``name`` of its class
-    statement::
+    A direct subclass of ``Part`` is a *kind* of part and owns a table. A subclass of a kind is a
+    part. It is registered in the table of its kind under the ``name`` in its class statement::
 
         class ReLU(Activation, name="relu"): ...
 
-    The table is the one place where the accepted strings, the error messages
-    and the parametrised tests look a part up, so that a new part is one class
-    in one file.
+    A subclass without a ``name`` is not registered. It can serve as a base class of several parts.
 
     Attributes
     ----------
     name : str
-        The string by which users ask for the part.
+        The string by which users select the part.
+    kind : str
+        What kind of part it is, for example 'activation'.
     table : dict of str to type
-        All parts of this kind, in the order of definition.
+        All parts of the same kind by name, in the order of their definition.
+
+    Raises
+    ------
+    ValueError
+        When a class is defined under a name that another class of the same kind already has. A
+        class with the same module and qualified name replaces the earlier one instead, so that a
+        module can be reloaded and a notebook cell run again.
     """
 
     name: ClassVar[str]
-    table: ClassVar[dict[str, Any]]
+    kind: ClassVar[str]
+    table: ClassVar[dict[str, type[Self]]]
 
-    def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None:
+    def __init_subclass__(cls: type[Self], *, name: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if Part in cls.__bases__:
+            cls.kind = cls.__name__.lower()
             cls.table = {}
         elif name is not None:
+            registered = cls.table.get(name, cls)
+            if _path(registered) != _path(cls):
+                raise ValueError(
+                    f"The {cls.kind} name {name!r} is already taken by {_path(registered)}. "
+                    f"Define {_path(cls)} under another name."
+                )
             cls.name = name
             cls.table[name] = cls
+
+    @classmethod
+    def get(cls, name: str) -> type[Self]:
+        """Return the part of this kind that has a name.
+
+        Parameters
+        ----------
+        name : str
+            Name of the part, as in its class statement.
+
+        Returns
+        -------
+        type
+            The class that is registered under the name.
+
+        Raises
+        ------
+        ValueError
+            If no part of this kind has the name.
+
+        Examples
+        --------
+        >>> from sknet.activations import Activation
+        >>> Activation.get("relu")
+        <class 'sknet.activations.ReLU'>
+        """
+        if name not in cls.table:
+            raise ValueError(
+                f"There is no {cls.kind} named {name!r}. Known names: "
+                f"{', '.join(map(repr, cls.table))}. A part of your own must be defined before it "
+                "is used: import the module that defines it first, for example before you load a "
+                "pickled model that uses it."
+            )
+        return cls.table[name]
+
+
+def _path(part: type[Part]) -> str:
+    """Return the module and the qualified name of a class."""
+    return f"{part.__module__}.{part.__qualname__}"

@@ -1,13 +1,17 @@
-"""Learning-rate schedules. A new one is one class here.
+"""Learning-rate schedules.
 
-A schedule may change the rate at each step, by how much of the training is
-done, at each end of an epoch, and where training comes to a plateau. "Training"
-is ``max_iter`` epochs, even though most schedules let it stop at a plateau
-before: ``n_iter_no_change=inf`` goes through all of them.
+To add a schedule, define a named subclass of :class:`Schedule` or :class:`WithWarmup` in this
+file. If it has hyperparameters, they are the fields of a dataclass.
 
-With ``warmup_fraction`` the rate first rises from 0, in proportion to the steps
-taken; at 0 there is no warm-up. That goes for all schedules but 'one_cycle' and
-'coslog', which rise by themselves, and functions, which say everything.
+A schedule can change the learning rate in three ways: by a factor at each step, which depends on
+the fraction of the training that is done; at the end of each epoch; and when training reaches a
+plateau, that is, after ``n_iter_no_change`` epochs without progress. The whole training is
+``max_iter`` epochs. With most schedules it stops at the first plateau, unless
+``n_iter_no_change=inf``.
+
+With ``warmup_fraction`` > 0 the learning rate first increases linearly from 0 over that fraction
+of the training. This has no effect on functions, nor on 'one_cycle' and 'coslog', which increase
+the learning rate by themselves.
 """
 
 from __future__ import annotations
@@ -25,43 +29,74 @@ from sknet.parts import Part
 
 @dataclass
 class Schedule(Part):
-    """When and how the learning rate changes.
+    """A rule by which the learning rate changes during training.
 
-    Its fields are its hyperparameters, named as the estimators name them.
+    Its dataclass fields are its hyperparameters, named like the parameters of the estimators.
     """
 
     @classmethod
     def start(cls, hyperparameters: Mapping[str, Any]) -> Self:
-        """Make a schedule from an estimator's parameters, of which it takes its own."""
+        """Create a schedule.
+
+        Parameters
+        ----------
+        hyperparameters : mapping of str to object
+            Parameters of an estimator. The schedule reads its own.
+
+        Returns
+        -------
+        Schedule
+            At the start of training.
+        """
         return cls(**{f.name: hyperparameters[f.name] for f in fields(cls)})
 
     def factors(self, fractions: np.ndarray) -> np.ndarray:
-        """Return by what the rate of the epoch is multiplied at each of its steps.
+        """Return the factor of the epoch's learning rate at each step of the epoch.
 
         Parameters
         ----------
         fractions : ndarray of shape (n_steps,)
-            How much of the training, ``max_iter`` epochs, is done before each
-            step: 0 at the first, below 1.
+            Fraction of the training, which is ``max_iter`` epochs, that is done before each step.
+            In [0, 1), and 0 at the first step.
+
+        Returns
+        -------
+        ndarray of shape (n_steps,)
+            Factors >= 0.
         """
         return np.ones(fractions.size)
 
     def epoch_ends(self, rate: float, t: int) -> float:
-        """Return the rate of the next epoch.
+        """Return the learning rate of the next epoch.
 
         Parameters
         ----------
         rate : float
-            Rate of the epoch that ends, per step.
+            Learning rate of the epoch that ends, before `factors`.
         t : int
-            Training samples seen so far.
+            Number of training samples seen so far.
+
+        Returns
+        -------
+        float
+            Learning rate per step, before `factors`.
         """
         return rate
 
     def plateau(self, rate: float) -> tuple[float | None, str]:
-        """Return the rate to go on with after training came to a plateau, and what to tell.
+        """Return the learning rate to continue with after a plateau.
 
-        None stops training.
+        Parameters
+        ----------
+        rate : float
+            Current learning rate, before `factors`.
+
+        Returns
+        -------
+        rate : float or None
+            New learning rate. None stops training.
+        message : str
+            What ``verbose`` prints about it.
         """
         return None, "Stopping."
 
@@ -69,162 +104,214 @@ class Schedule(Part):
 def schedule_for(
     learning_rate: str | Callable[[float], float], hyperparameters: Mapping[str, Any]
 ) -> Schedule:
-    """Return the schedule that a user asked for, by name or as a function."""
+    """Return the schedule for a value of the parameter ``learning_rate``.
+
+    Parameters
+    ----------
+    learning_rate : str or callable
+        Name of a schedule, or a function as described in :class:`Function`.
+    hyperparameters : mapping of str to object
+        Parameters of an estimator. The schedule reads its own.
+
+    Returns
+    -------
+    Schedule
+        At the start of training.
+
+    Raises
+    ------
+    ValueError
+        If no schedule has the name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknet.schedules import schedule_for
+    >>> schedule_for("cosine", {"warmup_fraction": 0.0}).factors(np.array([0.0, 0.5]))
+    array([1. , 0.5])
+    """
     if callable(learning_rate):
         return Function(learning_rate)
-    return Schedule.table[learning_rate].start(hyperparameters)
+    return Schedule.get(learning_rate).start(hyperparameters)
 
 
 @dataclass
 class WithWarmup(Schedule):
-    """Schedules that begin with a warm-up, and fall after it.
+    """Base of schedules that begin with a warm-up and do not increase after it.
 
-    The factor at a fraction f of the training is min(1, f / ``warmup_fraction``)
-    times `decay` of what came after the warm-up. The first step has the rate 0:
-    it feeds the optimiser's moments only.
+    factor = min(1, f / w) decay(max(0, f - w)).
+
+    f is the fraction of the training that is done and w is ``warmup_fraction`` in [0, 1). If w is
+    0, there is no warm-up. Otherwise the learning rate of the first step is 0, so that this step
+    only updates the optimiser's slots.
 
     References
     ----------
-    Goyal, P., Dollar, P., Girshick, R., et al. (2017). Accurate, large
-    minibatch SGD: training ImageNet in 1 hour. arXiv:1706.02677, section 2.2
-    (gradual warm-up).
+    Goyal, P., Dollar, P., Girshick, R., et al. (2017). Accurate, large minibatch SGD: training
+    ImageNet in 1 hour. arXiv:1706.02677, section 2.2 (gradual warm-up).
     """
 
     warmup_fraction: float
 
-    def factors(self, fractions):
-        """Return the warm-up's factors times those of `decay`."""
+    def factors(self, fractions: np.ndarray) -> np.ndarray:
+        """Return the factors of the warm-up times those of `decay`."""
         w = self.warmup_fraction
         rise = np.minimum(fractions, w) / w if w > 0 else 1.0
         return rise * self.decay(np.maximum(0, fractions - w))
 
     def decay(self, since: np.ndarray) -> np.ndarray:
-        """Return by what the rate is multiplied so long after the warm-up.
+        """Return the factor of the learning rate after the warm-up.
 
         Parameters
         ----------
         since : ndarray of shape (n_steps,)
-            How much of the training came between the end of the warm-up and
-            each step; 0 during the warm-up, where this must return 1.
+            Fraction of the training between the end of the warm-up and each step; 0 during the
+            warm-up.
+
+        Returns
+        -------
+        ndarray of shape (n_steps,)
+            Factors in [0, 1]. The factor at 0 must be 1.
         """
         return np.ones(since.size)
 
 
 @dataclass
 class Constant(WithWarmup, name="constant"):
-    """The rate stays as it is."""
+    """The learning rate does not change."""
 
 
 @dataclass
 class InverseScaling(WithWarmup, name="invscaling"):
-    """The rate falls with the number t of samples seen.
+    """The learning rate decreases with a power of the number of samples seen.
 
-    rate_t = learning_rate_init / (t + 1)**power_t, in force from the second
-    epoch on; t counts samples, not steps: scikit-learn's own convention.
+    rate_t = learning_rate_init / (t + 1)**power_t.
+
+    The rate changes at the end of each epoch. As in scikit-learn, t is the number of training
+    samples seen so far, not the number of steps.
     """
 
     learning_rate_init: float
     power_t: float
 
-    def epoch_ends(self, rate, t):
+    def epoch_ends(self, rate: float, t: int) -> float:
         """Return learning_rate_init / (t + 1)**power_t."""
         return float(self.learning_rate_init) / (t + 1) ** self.power_t
 
 
 @dataclass
 class Adaptive(WithWarmup, name="adaptive"):
-    """The rate is divided by 5 at each plateau, and training stops once it is 1e-6 or less."""
+    """The learning rate is divided by 5 at each plateau.
 
-    def plateau(self, rate):
-        """Return a fifth of the rate, or None."""
+    Training stops at a plateau whose learning rate is at most 1e-6.
+    """
+
+    def plateau(self, rate: float) -> tuple[float | None, str]:
+        """Return `rate` / 5, or None if `rate` is at most 1e-6."""
         if rate <= 1e-6:
             return None, "Learning rate too small. Stopping."
         return rate / 5, f"Setting learning rate to {rate / 5:f}"
 
 
 def half_cosine(x: np.ndarray) -> np.ndarray:
-    """Return (1 + cos(pi x)) / 2, which falls from 1 at 0 to 0 at 1, level at both ends."""
+    """Return (1 + cos(pi x)) / 2, which decreases from 1 at x = 0 to 0 at x = 1.
+
+    Parameters
+    ----------
+    x : ndarray
+        Numbers in [0, 1].
+
+    Returns
+    -------
+    ndarray
+        Of the same shape.
+    """
     return (1 + np.cos(np.pi * x)) / 2
 
 
 @dataclass
 class Cosine(WithWarmup, name="cosine"):
-    """The rate falls along half a cosine, to 0 at the end of training.
+    """The learning rate decreases along half a period of a cosine, to 0 at the end of training.
 
-    factor = (1 + cos(pi s)) / 2, where s goes from 0 at the end of the
-    warm-up to 1 at the end of training: one cycle, without restarts.
+    factor = (1 + cos(pi s)) / 2.
+
+    s increases linearly from 0 at the end of the warm-up to 1 at the end of training. There are no
+    restarts.
 
     References
     ----------
-    Loshchilov, I., Hutter, F. (2017). SGDR: stochastic gradient descent with
-    warm restarts. ICLR, arXiv:1608.03983, equation 5 with a least rate of 0.
+    Loshchilov, I., Hutter, F. (2017). SGDR: stochastic gradient descent with warm restarts. ICLR,
+    arXiv:1608.03983, equation 5 with a minimum rate of 0.
     """
 
-    def decay(self, since):
+    def decay(self, since: np.ndarray) -> np.ndarray:
         """Return (1 + cos(pi s)) / 2."""
         return half_cosine(since / (1 - self.warmup_fraction))
 
 
 @dataclass
 class Exponential(WithWarmup, name="exponential"):
-    """The rate falls by the same factor in every epoch, a little at each step.
+    """The learning rate decreases exponentially, by a factor of ``decay_rate`` per epoch.
 
-    factor = decay_rate**n, n being the epochs since the warm-up, parts
-    of epochs included.
+    factor = decay_rate**n.
+
+    n is the number of epochs since the warm-up. It is fractional, so the learning rate decreases
+    at each step. ``decay_rate`` is in (0, 1].
     """
 
     max_iter: int
     decay_rate: float
 
-    def decay(self, since):
+    def decay(self, since: np.ndarray) -> np.ndarray:
         """Return decay_rate**n."""
         return self.decay_rate ** (since * self.max_iter)
 
 
 @dataclass
 class Step(WithWarmup, name="step"):
-    """The rate falls every ``decay_epochs`` epochs, and stays in between.
+    """The learning rate is multiplied by ``decay_rate`` every ``decay_epochs`` epochs.
 
-    factor = decay_rate**floor(n / decay_epochs), n being the epochs
-    since the warm-up.
+    factor = decay_rate**floor(n / decay_epochs).
+
+    n is the number of epochs since the warm-up. ``decay_rate`` is in (0, 1].
     """
 
     max_iter: int
     decay_rate: float
     decay_epochs: int
 
-    def decay(self, since):
+    def decay(self, since: np.ndarray) -> np.ndarray:
         """Return decay_rate**floor(n / decay_epochs)."""
-        # Rounding may leave a whole number just below itself. Steps are further apart
-        # than 1e-9 periods.
+        # Where a period ends, rounding may give a quotient just below an integer. Adding 1e-9
+        # corrects this. It cannot skip a step, since a step is longer than 1e-9 periods.
         periods = np.floor(since * self.max_iter / self.decay_epochs + 1e-9)
         return self.decay_rate**periods
 
 
 @dataclass
 class OneCycle(Schedule, name="one_cycle"):
-    """The rate rises to ``learning_rate_init`` and falls to next to nothing.
+    """The learning rate increases to ``learning_rate_init`` and then decreases to almost 0.
 
-    With c(x) = (1 + cos(pi x)) / 2 and f the fraction of the training, the
-    factor is 1 - (1 - 1/25) c(f / 0.3) up to f = 0.3, then
-    1/250000 + (1 - 1/250000) c((f - 0.3) / 0.7).
+    factor = 1 - (1 - 1/25) c(f / 0.3) if f < 0.3,
+    else 1/250000 + (1 - 1/250000) c((f - 0.3) / 0.7);
+    c(x) = (1 + cos(pi x)) / 2.
 
-    The paper has straight lines and turns momentum the other way round; this is
-    the form with half cosines, with the shares of PyTorch's OneCycleLR, and
-    momentum as it is.
+    f is the fraction of the training that is done. The defaults of PyTorch's OneCycleLR are the
+    same. The paper changes the learning rate linearly, and varies the momentum in the opposite
+    direction. Here the momentum is constant.
 
     References
     ----------
-    Smith, L. N., Topin, N. (2018). Super-convergence: very fast training of
-    neural networks using large learning rates. arXiv:1708.07120.
+    Smith, L. N., Topin, N. (2018). Super-convergence: very fast training of neural networks using
+    large learning rates. arXiv:1708.07120.
     """
 
     rise: ClassVar[float] = 0.3
     first: ClassVar[float] = 1 / 25
     last: ClassVar[float] = 1 / 250000
 
-    def factors(self, fractions):
-        """Return both half cosines, one after the other."""
+    def factors(self, fractions: np.ndarray) -> np.ndarray:
+        """Return the factors of the increase, then those of the decrease."""
         up = 1 - (1 - self.first) * half_cosine(fractions / self.rise)
         down = half_cosine((fractions - self.rise) / (1 - self.rise))
         return np.where(fractions < self.rise, up, self.last + (1 - self.last) * down)
@@ -232,40 +319,53 @@ class OneCycle(Schedule, name="one_cycle"):
 
 @dataclass
 class Coslog(Schedule, name="coslog"):
-    """The rate goes from 0 to its full height and back four times, each time twice as long.
+    """The learning rate goes through four cycles from 0 to ``learning_rate_init`` and back.
 
-    factor = (1 - cos(2 pi log2(1 + 15 f))) / 2, f being the fraction of
-    the training.
+    factor = (1 - cos(2 pi log2(1 + 15 f))) / 2.
+
+    f is the fraction of the training that is done. Each cycle is twice as long as the one before.
 
     References
     ----------
-    Holzmueller, D., Grinsztajn, L., Steinwart, I. (2024). Better by default:
-    strong pre-tuned MLPs and boosted trees on tabular data. NeurIPS,
-    arXiv:2407.04491 (coslog_4).
+    Holzmueller, D., Grinsztajn, L., Steinwart, I. (2024). Better by default: strong pre-tuned MLPs
+    and boosted trees on tabular data. NeurIPS, arXiv:2407.04491 (coslog_4).
     """
 
-    def factors(self, fractions):
+    def factors(self, fractions: np.ndarray) -> np.ndarray:
         """Return (1 - cos(2 pi log2(1 + 15 f))) / 2."""
         return (1 - np.cos(2 * np.pi * np.log2(1 + 15 * fractions))) / 2
 
 
 @dataclass
 class Function(Schedule):
-    """A user's function of the fraction of the training that is done.
+    """A schedule that is a user's function.
 
-    It takes a float from 0 at the first step to just below 1, and returns by
-    what ``learning_rate_init`` is multiplied: a finite number >= 0.
+    Attributes
+    ----------
+    function : callable
+        It takes the fraction of the training that is done before a step, a float in [0, 1). It
+        returns the factor of ``learning_rate_init``, a finite number >= 0.
     """
 
     function: Callable[[float], float]
 
-    def factors(self, fractions):
-        """Return what the function says of each fraction.
+    def factors(self, fractions: np.ndarray) -> np.ndarray:
+        """Return what the function returns for each fraction.
+
+        Parameters
+        ----------
+        fractions : ndarray of shape (n_steps,)
+            Fraction of the training that is done before each step.
+
+        Returns
+        -------
+        ndarray of shape (n_steps,)
+            Factors >= 0.
 
         Raises
         ------
         ValueError
-            If that is no finite number >= 0.
+            If the function returns anything but a finite number >= 0.
         """
         return np.array([self._factor(fraction) for fraction in fractions.tolist()])
 
@@ -273,8 +373,8 @@ class Function(Schedule):
         value: Any = self.function(fraction)
         if not (isinstance(value, Real) and 0 <= float(value) < math.inf):
             raise ValueError(
-                "learning_rate must return by what learning_rate_init is multiplied, a finite "
-                f"number >= 0, for each fraction of the training from 0 to 1. At {fraction} it "
-                f"returned {value!r}."
+                "learning_rate must return the factor of learning_rate_init, a finite number "
+                f">= 0, for each fraction of the training in [0, 1). At {fraction} it returned "
+                f"{value!r}."
             )
         return float(value)

@@ -1,4 +1,4 @@
-"""Activations, compiled, against plain formulas: values, slopes, and the ends of the range."""
+"""Compiled activations compared with plain formulas: values, derivatives, and extreme inputs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sknet.activations import Activation
 
 DTYPES = [np.float64, np.float32]
 
-# tests/naive.py has GELU as it is written, which loses the digits of small values. With
-# (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)) it keeps them.
+# In tests/naive.py, GELU is the paper's formula, which suffers from cancellation for negative z.
+# (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)) does not.
 TWICE_U = {"slope": 2 * np.sqrt(2 / np.pi), "cubic": 0.044715}
 
 
@@ -27,21 +27,21 @@ def twice_u(z):
 
 REFERENCES = {**naive.ACTIVATIONS, "gelu": lambda z: z * expit(twice_u(z))}
 
-# Bounds of relative errors, in units of the dtype's resolution eps. An operation costs 1/2,
-# and a division 1, for it may be a multiplication by a rounded reciprocal; exp costs 1.5 and
-# tanh 2.5 (tests/test_functions.py). No sum of an activation is of numbers of opposite signs,
-# except 1 - tanh of ELU, which is > 1.
+# Bounds of relative errors, in units of the dtype's machine epsilon. An operation contributes 1/2.
+# A division contributes 1, because it may be a multiplication by a rounded reciprocal. exp
+# contributes 1.5 and tanh 2.5 (tests/test_functions.py). No activation adds numbers of opposite
+# signs, except for 1 - tanh in ELU, which is > 1.
 ERRORS = {
     "identity": 0,
     "logistic": 3,  # exp, sum, division
     "tanh": 2.5,
     "relu": 0,
-    "leaky_relu": 1,  # the constant, product
+    "leaky_relu": 1,  # constant, product
     "elu": 4,  # tanh, difference, division
-    "selu": 5.5,  # the same, constant, two products
-    "gelu": 3.5,  # as silu, and the error of u
+    "selu": 5.5,  # elu, constant, two products
+    "gelu": 3.5,  # silu, and the error of u, which test_values adds
     "silu": 3.5,  # exp, sum, division, product
-    "mish": 6,  # exp (4/3 of it by w**2), two sums, two products, division
+    "mish": 6,  # exp (times 4/3 because of w**2), two sums, two products, division
     "softplus": 5,  # exp, sum, division, series (1), product, sum
     "softsign": 1.5,  # sum, division
 }
@@ -49,7 +49,7 @@ ERRORS = {
 
 @cache
 def compiled(name):
-    """Return an activation's functions, compiled with the options of the package."""
+    """Return `forward` and `backward` of an activation, compiled with the package's options."""
     part = Activation.table[name]
     return numba.njit(**_jit.OPTIONS)(part.forward), numba.njit(**_jit.OPTIONS)(part.backward)
 
@@ -62,7 +62,7 @@ def forward(name, z):
 
 
 def slope(name, z):
-    """Return f'(z): what is left of a delta of ones."""
+    """Return f'(z), which is the result of `backward` for a delta of ones."""
     delta = np.ones_like(z)
     part = Activation.table[name]
     compiled(name)[1](z if part.needs_input else z[:0], forward(name, z), delta)
@@ -75,7 +75,7 @@ def numeric_slope(name, z, h):
 
 
 def inputs(dtype):
-    """Return numbers of every size and both signs, none of which is at a kink."""
+    """Return positive and negative numbers of all magnitudes, none of them at a kink."""
     rng = np.random.RandomState(0)
     sizes = rng.uniform(-3, 1, 20_000), rng.uniform(-8, -3, 2000)
     z = np.concatenate([10**size * rng.choice([-1, 1], size.size) for size in sizes])
@@ -89,10 +89,11 @@ def test_values(name, dtype):
     exact = REFERENCES[name](z.astype(np.longdouble))
     bound = np.full(z.size, ERRORS[name])
     if name == "gelu":
-        # exp(x) has |x| times the relative error of x: two constants, three products, a sum.
+        # The relative error of exp(x) is |x| times that of x, which has two constants, three
+        # products and a sum.
         bound = bound + 3 * np.abs(twice_u(z.astype(float)))
     eps = np.finfo(dtype).eps
-    # Where exp flushes its least results to zero, so do these.
+    # exp flushes its smallest results to zero, and so do the activations.
     least = 100 * np.finfo(dtype).tiny
     error = np.abs(forward(name, z) - exact)
     assert np.all(error <= bound * eps * np.abs(exact) + least)
@@ -100,10 +101,10 @@ def test_values(name, dtype):
 
 @pytest.mark.parametrize("name", Activation.table)
 def test_slopes(name):
-    """Slopes equal central differences to 1e-9.
+    """Derivatives agree with central differences to 1e-9.
 
-    With a step of 1e-5 and third derivatives below 5, truncation is below
-    5 / 6 * 1e-10 and rounding of values up to 10 about 10 * 1e-16 / 1e-5 = 1e-10.
+    With a step of 1e-5 and third derivatives below 5, the truncation error is below
+    5 / 6 * 1e-10. For values up to 10, the rounding error is about 10 * 1e-16 / 1e-5 = 1e-10.
     """
     z = inputs(np.float64)
     z = z[np.abs(z) > 1e-4]
@@ -112,10 +113,10 @@ def test_slopes(name):
 
 @pytest.mark.parametrize("name", Activation.table)
 def test_float32_slopes(name):
-    """In float32 slopes are those of float64.
+    """Derivatives in float32 agree with those in float64.
 
-    They come of at most a dozen roundings, of half an eps each, of terms of the size of 1;
-    less than a third of the roundings of GELU's u enters its slope.
+    They have at most twelve rounding errors of eps / 2 each, in terms of order 1. Less than a
+    third of the rounding errors of u in GELU affects its derivative.
     """
     z = inputs(np.float32)
     exact = slope(name, z.astype(np.float64))
@@ -124,21 +125,22 @@ def test_float32_slopes(name):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", Activation.table)
-def test_far_out(name, dtype):
-    """Far from zero nothing overflows: values and slopes are those of the formula."""
+def test_large_inputs(name, dtype):
+    """For large inputs nothing overflows: values and derivatives agree with the formula."""
     z = np.array([1e3, -1e3, 100, -100], dtype)
     eps = np.finfo(dtype).eps
     with np.errstate(all="ignore"):
         assert_allclose(forward(name, z), REFERENCES[name](z.astype(float)), 8 * eps, 1e-30)
-        # A difference over 2 is exact for what is straight there, and for softsign, whose
-        # slope is 1 / (1 + |z|)**2, within its square: 1e-8.
+        # Central differences with a step of 1 are exact where a function is linear. The
+        # derivative of softsign is 1 / (1 + |z|)**2, and the error is of the order of its
+        # square, 1e-8.
         assert_allclose(slope(name, z), numeric_slope(name, z, 1), 4 * eps, 2e-8)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", Activation.table)
 def test_infinities_and_nan(name, dtype):
-    """In every place of a vector infinities give limits or NaN, and NaN stays NaN."""
+    """At every position of a vector, infinities give the limit or NaN, and NaN gives NaN."""
     ends = np.array([np.inf, -np.inf, np.nan, 0], dtype)
     with np.errstate(all="ignore"):
         expected = REFERENCES[name](ends.astype(float))
@@ -146,15 +148,15 @@ def test_infinities_and_nan(name, dtype):
         for shift in range(16):
             z = np.concatenate([np.ones(shift, dtype), ends, np.ones(17, dtype)])
             actual = forward(name, z)
-            # 8 eps: see ERRORS.
+            # The bound of 8 eps is above all of ERRORS.
             rtol = 8 * np.finfo(dtype).eps
             assert_allclose(actual[shift : shift + 4], expected, rtol=rtol)
             assert np.isfinite(np.delete(actual, np.s_[shift : shift + 4])).all()
 
 
 @pytest.mark.parametrize("name", Activation.table)
-def test_nan_comes_back(name):
-    """NaN of a later layer goes through the slope of a unit that is switched on."""
+def test_nan_is_propagated_backwards(name):
+    """NaN from a later layer stays NaN if the derivative of the activation is not 0."""
     z = np.ones(3)
     delta = np.array([1.0, np.nan, 1.0])
     part = Activation.table[name]
@@ -162,17 +164,17 @@ def test_nan_comes_back(name):
     assert_array_equal(np.isnan(delta), [False, True, False])
 
 
-def test_gelu_is_near_the_error_function():
-    """The docstring says how near."""
+def test_gelu_is_close_to_the_exact_function():
+    """The docstring states the bound."""
     z = np.linspace(-10, 10, 20_001)
     gap = np.max(np.abs(forward("gelu", z) - z * ndtr(z)))
     assert 4e-4 < gap < 5e-4
 
 
 def test_selu_keeps_mean_and_variance():
-    """Of a standard normal z, f(z) has mean 0 and variance 1: what the constants are for.
+    """If z is standard normal, f(z) has mean 0 and variance 1.
 
-    Gauss's quadrature on the half-lines, on each of which f is smooth.
+    The integrals are Gaussian quadratures over both half-lines, on each of which f is smooth.
     """
     x, w = np.polynomial.legendre.leggauss(200)
     z = 10 * np.concatenate([x - 1, x + 1])

@@ -1,4 +1,4 @@
-"""First weights: their distributions, and those that users bring."""
+"""Initial weights: the distributions of the initialisers, and functions of users."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def draw(weight_init, fan_in=FAN_IN, fan_out=FAN_OUT, activation="relu", seed=0)
 
 
 def distribution(name, deviation):
-    """Return what scipy needs to know of a distribution of mean 0."""
+    """Return the name and the parameters of scipy's distribution with mean 0."""
     if name.endswith("normal"):
         return "norm", (0, deviation)
     bound = np.sqrt(3) * deviation
@@ -42,7 +42,7 @@ def test_every_initializer_is_tested():
 
 @pytest.mark.parametrize("name", VARIANCES)
 def test_distribution(name):
-    """Mean and variance within five standard errors, and the shape by Kolmogorov and Smirnov."""
+    """Mean and variance agree within five standard errors, and a Kolmogorov-Smirnov test passes."""
     weights, biases = draw(name)
     assert weights.shape == (FAN_IN, FAN_OUT)
     assert biases.shape == (FAN_OUT,)
@@ -57,9 +57,9 @@ def test_distribution(name):
 
 @pytest.mark.parametrize("name", ["glorot_uniform", "glorot_normal"])
 def test_logistic_has_a_third_of_the_variance(name):
-    """Its factor is 2, that of others 6; the same draws, times sqrt(1 / 3).
+    """Its factor is 2 instead of 6, so the same draws are multiplied by sqrt(1 / 3).
 
-    -b + 2 b u is rounded as numbers below 2 b are, which here is 0.22.
+    The rounding error of -b + 2 b u is that of numbers below 2 b = 0.22.
     """
     ours, others = draw(name, activation="logistic")[0], draw(name)[0]
     assert_allclose(ours, others * np.sqrt(1 / 3), rtol=1e-15, atol=np.finfo(float).eps)
@@ -67,7 +67,7 @@ def test_logistic_has_a_third_of_the_variance(name):
 
 @pytest.mark.parametrize("shape", [(7, 3), (3, 7), (5, 5), (1, 4), (4, 1)])
 def test_orthogonal(shape):
-    """W'W is the identity to a few roundings of each of its 7**2 terms or fewer."""
+    """W'W is the identity up to rounding errors of at most 7**2 terms."""
     W, biases = draw("orthogonal", *shape)
     assert W.shape == shape
     product = W.T @ W if shape[0] >= shape[1] else W @ W.T
@@ -76,7 +76,7 @@ def test_orthogonal(shape):
 
 
 def test_orthogonal_is_uniform():
-    """An entry of a uniform 3 by 3 rotation or reflection is uniform in (-1, 1): Archimedes."""
+    """By Archimedes' theorem, each entry of a uniform orthogonal 3 x 3 matrix is uniform."""
     matrices = np.array([draw("orthogonal", 3, 3, seed=seed)[0] for seed in range(2000)])
     for i in range(3):
         for j in range(3):
@@ -85,7 +85,7 @@ def test_orthogonal_is_uniform():
 
 @pytest.mark.parametrize("activation", Activation.table)
 def test_auto(activation):
-    """'auto' draws what the activation names; scikit-learn's four keep its way."""
+    """'auto' selects the activation's initialiser, which is scikit-learn's for its activations."""
     name = Activation.table[activation].weight_init
     for auto, named in zip(
         draw("auto", activation=activation), draw(name, activation=activation), strict=True
@@ -96,7 +96,7 @@ def test_auto(activation):
 
 
 def test_callable():
-    """It is called for each layer, in order, with the fit's random state."""
+    """The function is called for each layer in order, with the random state of the fit."""
     calls = []
 
     def weight_init(fan_in, fan_out, random_state):
@@ -104,7 +104,7 @@ def test_callable():
         calls.append((fan_in, fan_out, weights))
         return weights if fan_in == 4 else (weights.tolist(), [1, 2, 3])
 
-    # Steps too small to change anything leave what was drawn.
+    # With steps too small to change a number, the initial weights remain.
     model = MLPClassifier(
         (5,),
         weight_init=weight_init,
@@ -127,7 +127,7 @@ def test_callable():
 
 
 def test_weights_of_another_model_are_copied():
-    """Training must not overwrite the model that a callable takes its weights from."""
+    """Training must not overwrite the weights of a model that a function returns."""
     X, y = load_iris(return_X_y=True)
     first = MLPClassifier((5,), solver="lbfgs", max_iter=5, random_state=0)
     with pytest.warns(UserWarning, match="lbfgs failed to converge"):
@@ -147,7 +147,7 @@ def test_weights_of_another_model_are_copied():
     [
         (np.zeros((5, 4)), r"weights of shape \(5, 4\) and dtype float64; .* shape \(4, 5\)"),
         (None, r"weights of shape \(\) and dtype object; .* shape \(4, 5\)"),
-        ([[1, 2], [3]], r"weights that are no array; .* shape \(4, 5\)"),
+        ([[1, 2], [3]], r"weights that are not an array; .* shape \(4, 5\)"),
         (np.zeros((4, 5), complex), "dtype complex128; return finite real numbers"),
         (np.full((4, 5), np.nan), r"weights with NaN or infinity; .* shape \(4, 5\)"),
         ((np.zeros((4, 5)), np.zeros(4)), r"biases of shape \(4,\) .* of shape \(5,\)"),

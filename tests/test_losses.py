@@ -1,4 +1,4 @@
-"""Losses one by one: numeric gradients, scikit-learn's metrics and linear models, calibration."""
+"""Losses compared with numerical gradients and with scikit-learn's metrics and linear models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sknet.losses import Loss
 
 
 class Case(NamedTuple):
-    """A loss with parameters, and the number of columns of its targets or classes."""
+    """A loss with its hyperparameters, and the number of its target columns or classes."""
 
     name: str
     hyperparameters: dict[str, Any]
@@ -54,7 +54,7 @@ CASES = [
     Case("binary_brier", {}),
     Case("hinge", {}),
     Case("binary_hinge", {}),
-    Case("squared_error", {}, width=1),  # several outputs: tests/test_network.py
+    Case("squared_error", {}, width=1),  # tests/test_network.py has several outputs
     Case("absolute_error", {}),
     Case("huber", {"huber_delta": 0.8}),
     Case("quantile", {"quantile": 0.3, "non_crossing": False}),
@@ -93,7 +93,7 @@ def run_program(table, n, like):
 
 
 def run(case, scores, y, weights):
-    """Return values and derivatives by the compiled loss, and predictions by the link."""
+    """Return values and derivatives of the compiled loss, and predictions of the link."""
     settings = np.array(case.settings, scores.dtype)
     delta, values = np.full_like(scores, np.nan), np.full(len(scores), np.nan)
     linked = scores.copy()
@@ -107,11 +107,10 @@ def run(case, scores, y, weights):
 
 @every_case
 def test_gradient(case):
-    """Derivatives are those of the values, by central differences.
+    """Derivatives agree with central differences of the values.
 
-    With a step of 1e-5, truncation is of the order of 1e-10 and rounding of
-    1e-15 / 1e-5 = 1e-10, both relative. No score of the batch is that close to
-    a kink.
+    With a step of 1e-5, the relative truncation error is of order 1e-10 and the relative rounding
+    error of order 1e-15 / 1e-5 = 1e-10. No score of the batch is that close to a kink.
     """
     scores, y, weights = batch(case)
     _, delta, _ = run(case, scores, y, weights)
@@ -128,7 +127,7 @@ def test_gradient(case):
 
 @every_case
 def test_values(case):
-    """A few operations on numbers below 100: errors stay below some tens of roundings."""
+    """A few operations on numbers below 100 have less than a hundred rounding errors."""
     scores, y, weights = batch(case)
     expected = weights * naive.LOSSES[case.name](scores, y, *case.settings)
     assert_allclose(run(case, scores, y, weights)[0], expected, rtol=1e-13, atol=1e-13)
@@ -136,7 +135,7 @@ def test_values(case):
 
 @every_case
 def test_float32(case):
-    """In float32 values and derivatives are those of float64, to some tens of roundings."""
+    """Values and derivatives in float32 agree with those in float64 to 50 rounding errors."""
     batch_32 = [a.astype(np.float32) for a in batch(case)]
     results = run(case, *batch_32)
     for ours, theirs in zip(results, run(case, *(a.astype(float) for a in batch_32)), strict=True):
@@ -155,7 +154,7 @@ def per_column(metric, **parameters):
 
 
 def log_loss_of_smoothed_labels(y, p, weights):
-    """Each sample once with each class, weighted by its share in the smoothed target."""
+    """Repeat each sample with each class, weighted by the share of the class in the target."""
     n, n_classes = p.shape
     shares = 0.9 * np.eye(n_classes)[y[:, 0].astype(int)] + 0.1 / n_classes
     classes = np.tile(np.arange(n_classes), n)
@@ -189,7 +188,7 @@ METRICS = {
 
 @pytest.mark.parametrize("name", METRICS)
 def test_metrics(name):
-    """Predictions and values say what scikit-learn's metrics say: a mean, weighted by samples."""
+    """The weighted mean of the values is scikit-learn's metric of the predictions."""
     case = next(case for case in CASES if str(case) == name)
     scores, y, weights = batch(case)
     values, _, linked = run(case, scores, y, weights)
@@ -200,7 +199,7 @@ def test_metrics(name):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @every_case
 def test_extreme_scores(case, dtype):
-    """Losses stay finite where the link saturates, and NaN stays visible."""
+    """Losses stay finite where the link saturates, and NaN affects its own row only."""
     top = 50.0 if case.part.out_activation == "exp" else 1000.0
     scores = np.array(list(itertools.product([top, 0.0, -top], repeat=case.n_outputs)), dtype)
     n = len(scores)
@@ -221,9 +220,9 @@ def test_extreme_scores(case, dtype):
 
 @pytest.mark.parametrize("gamma", [0.5, 2.0])
 def test_focal_where_nearly_certain(gamma):
-    """For small q = 1 - p the loss is q**(1 + gamma) and its slope (1 + gamma) times that.
+    """For small q = 1 - p, the loss is q**(1 + gamma) and its derivative 1 + gamma times that.
 
-    Relative to that, what follows is of the order of q = 1e-17.
+    The relative error of this approximation is of order q = 1e-17.
     """
     for name, scores, n_others in (("focal", [[40.0, 0, 0]], 2), ("binary_focal", [[-40.0]], 1)):
         case = Case(name, {"focal_gamma": gamma})
@@ -250,8 +249,8 @@ def test_kinks(name, scores, y):
     assert_array_equal(delta, np.zeros((1, len(scores))))
 
 
-def test_tied_rivals():
-    """Of several rivals the first is held responsible."""
+def test_hinge_with_equal_scores():
+    """The derivative belongs to the first of several classes with the greatest score."""
     case = Case("hinge", {})
     values, delta, _ = run(case, np.array([[0.0, 2, 1, 2]]), np.array([[2.0]]), np.full(1, 3.0))
     assert_array_equal(values, [6])
@@ -259,7 +258,7 @@ def test_tied_rivals():
 
 
 def test_quantiles_in_order():
-    """Each target's quantiles stand side by side, and where they may not cross they rise."""
+    """The quantiles of a target are adjacent columns, and they increase if non-crossing."""
     case = Case("quantile", {"quantile": TAUS, "non_crossing": True}, width=2)
     scores, y, weights = batch(case)
     linked = run(case, scores, y, weights)[2].reshape(-1, 2, 3)
@@ -268,7 +267,7 @@ def test_quantiles_in_order():
 
 
 def test_names():
-    """Estimators take a link by its name, and each word means something for any classes."""
+    """Links with the same name are equal, and losses of classes suit both kinds of targets."""
     links: dict[str, set] = {}
     for part in Loss.table.values():
         links.setdefault(part.out_activation, set()).add(part.link)
@@ -276,6 +275,30 @@ def test_names():
     assert Loss.choices("codes") == Loss.choices("indicators")
     assert set(Loss.choices("codes")) == {"log_loss", "focal", "squared_error", "hinge"}
     assert len(Loss.choices("numbers")) == sum(p.targets == "numbers" for p in Loss.table.values())
+
+
+def test_attributes():
+    """The hinge losses have no probabilities, and two losses have no negative targets."""
+    parts = Loss.table.values()
+    without = {part.name for part in parts if not part.has_probabilities}
+    assert without == {"hinge", "binary_hinge"}
+    assert {part.name for part in parts if part.positive_targets} == {"poisson", "gamma"}
+
+
+@every_case
+def test_quantiles(case):
+    """Only the quantile loss predicts quantiles, in the order of its parameter."""
+    quantiles = case.part.quantiles(case.settings)
+    if case.name != "quantile":
+        assert quantiles == []
+    else:
+        assert quantiles == np.atleast_1d(case.hyperparameters["quantile"]).tolist()
+        assert case.n_outputs == case.width * len(quantiles)
+
+
+def test_a_loss_for_other_targets_is_refused():
+    with pytest.raises(ValueError, match=r"loss='hinge' does not apply .*numbers.*'poisson'"):
+        Loss.find("hinge", "numbers")
 
 
 @pytest.mark.parametrize(
@@ -288,8 +311,8 @@ def test_names():
         ([[0.1, 0.5]], False, "must be a number between 0 and 1"),
         (["low"], False, "must be a number between 0 and 1"),
         ([[0.1], 0.5], False, "must be a number between 0 and 1"),
-        ([0.5, 0.1], True, "must rise"),
-        ([0.5, 0.5], True, "must rise"),
+        ([0.5, 0.1], True, "must increase"),
+        ([0.5, 0.5], True, "must increase"),
     ],
 )
 def test_wrong_quantiles(quantile, non_crossing, message):
@@ -308,31 +331,32 @@ def test_wrong_targets(loss, y):
         MLPRegressor(loss=loss).fit(np.eye(3), y)
 
 
-# Linear models. Our objective is (sum_i w_i loss_i + alpha / 2 sum W**2) / sum_i w_i.
+# Linear models. The objective is (sum_i w_i loss_i + alpha / 2 sum W**2) / sum_i w_i.
 
-ALPHA = 200.0  # a fifth of the sum of weights or more, which makes the minimum well-conditioned
+ALPHA = 200.0  # at least a fifth of the sum of weights, so that the minimum is well-conditioned
 GRADIENT = 1e-7
-# Near the minimum weights are at most the gradient's norm divided by the curvature away
-# from it: of 256 weights sqrt(256) 1e-7 / 0.2 = 8e-6.
+# The distance to the minimum is at most the norm of the gradient divided by the curvature. For 256
+# weights, this is sqrt(256) 1e-7 / 0.2 = 8e-6.
 COEF_ATOL = 1e-5
 
 
 def linear(estimator, X, y, weights=None, **parameters):
-    """Return the linear model that a network without hidden layers is."""
+    """Return a linear model: a network without hidden layers, trained to its minimum."""
     model = estimator(
         hidden_layer_sizes=(), solver="lbfgs", tol=GRADIENT, warm_start=True, random_state=0,
         **parameters,
     )  # fmt: skip
-    # L-BFGS stops where a step gains less than 2e-9: begin anew until there is no step to take.
+    # L-BFGS stops when a step reduces the loss by less than 2e-9. It is restarted until it takes
+    # no step at all.
     for _ in range(100):
         if model.fit(X, y, sample_weight=weights).n_iter_ == 0:
             return model
-    raise AssertionError(f"no minimum: {model.loss_}")
+    raise AssertionError(f"L-BFGS found no minimum; the last loss was {model.loss_}")
 
 
 @pytest.fixture(scope="module")
 def numbers(diabetes):
-    """Return diabetes with targets above 0 that are of the order of 1, and weights."""
+    """Return the diabetes data with positive targets of order 1, and sample weights."""
     X, y = diabetes
     return X, y / 100, np.random.RandomState(0).gamma(2.0, size=len(y))
 
@@ -370,7 +394,7 @@ def test_regression(numbers, loss):
 
 @pytest.mark.parametrize("loss", ["huber", "log_cosh"])
 def test_robust_regression(numbers, loss):
-    """The same objective in NumPy, minimised by scipy without derivatives of ours."""
+    """scipy minimises the same objective in NumPy, with numerical derivatives."""
     X, y, weights = numbers
     ours = linear(MLPRegressor, X, y, weights, loss=loss, huber_delta=0.3, alpha=ALPHA)
     settings = Loss.table[loss].settings({"huber_delta": 0.3})
@@ -402,7 +426,7 @@ ADAM = {
     ids=["absolute_error", "quantile"],
 )
 def test_quantile_regression(numbers, parameters, tau):
-    """A linear programme finds the least pinball loss, and steps come within 0.1 % of it."""
+    """Adam comes within 0.1 % of the minimum that a linear programme finds."""
     X, y, _ = numbers
     ours = MLPRegressor(hidden_layer_sizes=(), random_state=0, **ADAM, **parameters).fit(X, y)
     theirs = linear_model.QuantileRegressor(quantile=tau, alpha=0.0).fit(X, y)
@@ -412,20 +436,20 @@ def test_quantile_regression(numbers, parameters, tau):
 
 
 def test_hinge_separates(digits):
-    """Where classes can be separated by margins of 1, the hinge goes to 0."""
+    """If classes can be separated with margins of 1, the hinge loss becomes 0."""
     X, y = digits[0][digits[1] < 4], digits[1][digits[1] < 4]
     model = linear(MLPClassifier, X, y, loss="hinge", alpha=0.0)
     assert model.loss_ == 0
     assert metrics.hinge_loss(y, model.decision_function(X)) == 0
 
 
-# Acceptance: what the losses are for.
+# Acceptance tests: the losses achieve their purpose.
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("non_crossing", [False, True])
 def test_coverage(diabetes, non_crossing):
-    """The share of unseen targets below each quantile is tau, within 3 sigma of n draws."""
+    """The share of test targets below each quantile is tau, within three standard deviations."""
     X, y = diabetes
     X_train, X_test, y_train, y_test = train_test_split(X, y / 100, test_size=0.4, random_state=0)
     model = MLPRegressor(
@@ -443,7 +467,7 @@ def test_coverage(diabetes, non_crossing):
 
 
 def calibration_error(p, y, n_bins=15):
-    """Return the expected calibration error: the mean gap of confidence and accuracy over bins.
+    """Return the expected calibration error: the mean gap between confidence and accuracy.
 
     Guo, C., Pleiss, G., Sun, Y., Weinberger, K. Q. (2017). On calibration of modern neural
     networks. ICML, equation 3.
@@ -460,10 +484,10 @@ def calibration_error(p, y, n_bins=15):
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_label_smoothing_and_calibration(digits, seed, wrong, smoothing, helps):
-    """What the docstring of LogLoss says of a network that fits its training data to the last.
+    """The docstring of LogLoss describes this for networks that reproduce their training data.
 
-    Smoothing cures overconfidence where labels are wrong; where they are right, there is little
-    of it, and smoothing makes the network too timid.
+    With wrong labels, smoothing reduces overconfidence. With correct labels there is little
+    overconfidence, and smoothing makes the network underconfident.
     """
     X, X_test, y, y_test = train_test_split(
         *digits, train_size=300, random_state=seed, stratify=digits[1]

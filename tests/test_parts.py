@@ -1,8 +1,9 @@
-"""Parts: the page of all of them, and a new one as one class."""
+"""Parts: their tables, their page in the documentation, and new ones in one class."""
 
 from __future__ import annotations
 
 import inspect
+import re
 import runpy
 from pathlib import Path
 
@@ -24,14 +25,14 @@ DOCS = Path(sknet.__file__).parent.parent / "docs"
 SCRIPT = runpy.run_path(str(DOCS / "make_parts.py"))
 PARTS = [part for kind in SCRIPT["KINDS"] for part in kind.table.values()]
 
-# Parts whose rule is a sentence, not an equation.
+# Parts whose rule is described in words, without an equation.
 IN_WORDS = {"constant", "adaptive"}
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(converge|Maximum iterations)")
 
 
 def test_page_is_current():
-    """If not: python docs/make_parts.py."""
+    """If this fails, run ``python docs/make_parts.py``."""
     assert (DOCS / "parts.md").read_text(encoding="utf-8") == SCRIPT["page"]()
 
 
@@ -41,22 +42,24 @@ def test_page_has_every_kind():
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
 def test_docstring(part):
-    """Every part says what it is, with a formula."""
+    """Every part has a docstring with a formula."""
     doc = vars(part)["__doc__"]
     assert doc, "it has no docstring"
-    assert not doc.startswith(f"{part.__name__}("), "the docstring is the one that @dataclass makes"
+    assert not doc.startswith(f"{part.__name__}("), "@dataclass has generated the docstring"
     has_formula = any(map(SCRIPT["is_formula"], SCRIPT["paragraphs"](part)))
     assert has_formula != (part.name in IN_WORDS)
 
 
 def test_page_of_a_docstring():
-    """Formulas are set as they stand, prose as Markdown, the source at the end."""
+    """Formulas become code blocks, prose becomes Markdown, and the source comes last."""
 
     class Some:
         """Squares: see :class:`~sknet.activations.ReLU`, a*b and ``a_b``.
 
         f(z) = z**2,
         f'(z) = 2 z.
+
+        As ``x = y`` is code, this is prose. But here a formula follows: x = y.
 
         References
         ----------
@@ -83,6 +86,12 @@ def test_page_of_a_docstring():
         f'(z) = 2 z.
         ```
 
+        As ``x = y`` is code, this is prose. But here a formula follows:
+
+        ```text
+        x = y.
+        ```
+
         Source: Nobody (2000). On x\_1, page 3.
         """
         )
@@ -92,7 +101,7 @@ def test_page_of_a_docstring():
 
 @pytest.fixture
 def tables():
-    """Leave the tables of parts as they were."""
+    """Restore the tables of parts after a test."""
     kinds = Part.__subclasses__()
     before = [dict(kind.table) for kind in kinds]
     yield
@@ -107,8 +116,60 @@ def iris():
     return (X - X.mean(axis=0)) / X.std(axis=0), y
 
 
+@pytest.mark.usefixtures("tables")
+class TestTable:
+    """Registration by name, of activations that are defined outside of the package."""
+
+    @staticmethod
+    def define(name, qualified_name="Mine"):
+        """Define an activation as a module or a notebook would."""
+        namespace = {"__module__": "notebook", "__qualname__": qualified_name}
+        return type(Activation)("Mine", (Activation,), namespace, name=name)
+
+    def test_get(self):
+        mine = self.define("mine")
+        assert mine.name == "mine"
+        assert Activation.get("mine") is mine
+
+    def test_a_taken_name_is_refused(self):
+        relu = Activation.table["relu"]
+        message = (
+            "The activation name 'relu' is already taken by sknet.activations.ReLU. "
+            "Define notebook.Mine under another name."
+        )
+        with pytest.raises(ValueError, match=re.escape(message)):
+            self.define("relu")
+        assert Activation.table["relu"] is relu
+
+    def test_a_taken_name_of_another_class_of_the_same_module_is_refused(self):
+        self.define("mine", "first.<locals>.Mine")
+        with pytest.raises(ValueError, match=r"notebook\.first\.<locals>\.Mine"):
+            self.define("mine", "second.<locals>.Mine")
+
+    def test_the_same_class_defined_again_replaces_the_earlier_one(self):
+        first, second = self.define("mine"), self.define("mine")
+        assert first is not second
+        assert Activation.table["mine"] is second
+        assert list(Activation.table).count("mine") == 1
+
+    def test_kinds_have_names_of_their_own(self):
+        """An optimiser may have the name of an activation."""
+        namespace = {"__module__": "notebook", "__qualname__": "Mine"}
+        mine = type(Optimizer)("Mine", (Optimizer,), namespace, name="relu")
+        assert Optimizer.get("relu") is mine
+        assert Activation.get("relu") is not mine
+
+    @pytest.mark.parametrize("kind", Part.__subclasses__(), ids=lambda kind: kind.__name__)
+    def test_an_unknown_name_is_explained(self, kind):
+        with pytest.raises(ValueError, match="before you load a pickled model") as caught:
+            kind.get("unknown")
+        message = str(caught.value)
+        assert message.startswith(f"There is no {kind.__name__.lower()} named 'unknown'.")
+        assert all(repr(name) in message for name in kind.table)
+
+
 def accepted(model, parameter, data):
-    """Return the message for a name that no part has."""
+    """Return the error message for an unknown name."""
     with pytest.raises(ValueError, match=parameter) as error:
         model.set_params(**{parameter: "no such part"}).fit(*data)
     return str(error.value)
@@ -135,7 +196,7 @@ def test_new_activation(iris):
     hidden = (X @ model.coefs_[0] + model.intercepts_[0]) ** 2
     scores = hidden @ model.coefs_[1] + model.intercepts_[1]
     assert_array_equal(model.predict(X), scores.argmax(axis=1))
-    # Descent by a wrong slope would not come to where the penalised gradient is zero.
+    # With a wrong derivative, L-BFGS would not reach such a low loss.
     assert model.loss_ < 0.05
     assert "'square'" in accepted(MLPClassifier(), "activation", iris)
 
@@ -148,7 +209,7 @@ def test_new_initializer(iris):
             weights = np.arange(1, fan_in * fan_out + 1).reshape(fan_in, fan_out)
             return weights / weights.size, np.full(fan_out, 0.5)
 
-    # Steps too small to change anything leave what was drawn.
+    # With steps too small to change a number, the initial weights remain.
     model = MLPClassifier((5,), weight_init="ramp", solver="sgd", learning_rate_init=1e-200)
     model.fit(*iris)
     assert_array_equal(model.coefs_[0], np.arange(1, 21).reshape(4, 5) / 20)
@@ -176,7 +237,7 @@ def test_new_optimizer(iris):
         .fit(*iris)
         .coefs_[0]
     )
-    # One step of the rate, up to the rounding of weights below 1.
+    # One step has the size of the learning rate, up to the rounding of weights below 1.
     assert_allclose(np.abs(moved), 0.001, atol=np.finfo(float).eps)
     assert "'sign'" in accepted(model, "solver", iris)
 
@@ -199,7 +260,7 @@ def test_new_schedule(iris):
         return np.array(model.fit(*iris).loss_curve_)
 
     halving, constant = last_loss_curve("halving", 3), last_loss_curve("constant", 3)
-    assert_array_equal(halving[:2], constant[:2])  # the second loss is from before its step
+    assert_array_equal(halving[:2], constant[:2])  # the second loss precedes the second step
     assert halving[2] > constant[2]
     assert "'halving'" in accepted(MLPClassifier(), "learning_rate", iris)
 

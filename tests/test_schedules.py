@@ -1,4 +1,4 @@
-"""Schedules: against scikit-learn's, against closed forms in plain Python, and PyTorch."""
+"""Schedules compared with scikit-learn, closed forms in plain Python, and PyTorch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def factors(name, fractions, **hyperparameters):
 
 @pytest.mark.parametrize("name", SCIKIT_LEARN)
 def test_scikit_learn(name, capsys):
-    """Rates after epochs and plateaus, and what is told, down to the stop."""
+    """Learning rates and messages after epochs and plateaus agree until training stops."""
     schedule = schedule_for(name, HYPERPARAMETERS)
     rate, power_t = HYPERPARAMETERS["learning_rate_init"], HYPERPARAMETERS["power_t"]
     reference = SGDOptimizer([np.zeros(1)], rate, name, power_t=power_t)
@@ -42,9 +42,9 @@ def test_scikit_learn(name, capsys):
         reference.iteration_ends(100 * epoch)
         assert_allclose(rate, reference.learning_rate, rtol=1e-14)
         if epoch % 3 == 0:
-            rate, told = schedule.plateau(rate)
+            rate, message = schedule.plateau(rate)
             stopped = reference.trigger_stopping("A plateau.", verbose=True)
-            assert capsys.readouterr().out == f"A plateau. {told}\n"
+            assert capsys.readouterr().out == f"A plateau. {message}\n"
             assert stopped == (rate is None)
             if stopped:
                 break
@@ -53,8 +53,8 @@ def test_scikit_learn(name, capsys):
 
 
 @pytest.mark.parametrize("name", [name for name in Schedule.table if name not in SCIKIT_LEARN])
-def test_the_others_change_nothing_else(name):
-    """Their rate is a function of the fraction: none by epochs, and a plateau stops training."""
+def test_the_others_depend_on_the_fraction_only(name):
+    """They do not change the learning rate after epochs, and a plateau stops training."""
     schedule = schedule_for(name, HYPERPARAMETERS)
     assert schedule.epoch_ends(0.3, 1000) == 0.3
     assert schedule.plateau(0.3) == (None, "Stopping.")
@@ -85,13 +85,13 @@ def test_each_is_compared():
 
 @pytest.mark.parametrize("name", Schedule.table)
 def test_closed_form(name):
-    """To 1e-13 of the greatest factor, 1: the argument of a sine is at most 4 pi."""
+    """The tolerance is 1e-13 of the largest factor, 1, since sines have arguments up to 4 pi."""
     expected = [CLOSED_FORMS[name](f) for f in FRACTIONS]
     assert_allclose(factors(name, FRACTIONS), expected, rtol=0, atol=1e-13)
 
 
 def test_landmarks():
-    """Where schedules begin, turn and end."""
+    """Values at the start, the turning points and the end."""
     end = 1 - 1e-9
     assert_allclose(factors("cosine", [0, 0.5, end]), [1, 0.5, 0], atol=1e-14)
     assert_allclose(factors("one_cycle", [0, 0.3, end]), [1 / 25, 1, 4e-6], rtol=1e-10)
@@ -103,11 +103,11 @@ def test_landmarks():
 
 @pytest.mark.parametrize("name", WITH_WARMUP)
 def test_warmup(name):
-    """A straight rise, without a jump at its end, then the schedule over what is left."""
+    """The factor increases linearly, has no jump, and then follows the schedule."""
     w = 0.2
     assert_allclose(factors(name, [0, 0.05, 0.1, 0.2], warmup_fraction=w), [0, 0.25, 0.5, 1])
     before, after = factors(name, [w - 1e-9, w + 1e-9], warmup_fraction=w)
-    # Of all of them the warm-up is the steepest but for the exponential: 30 log(0.8) = -6.7.
+    # The steepest slope is that of the exponential, 30 log(0.8) = -6.7.
     assert abs(after - before) < 2e-9 * 10
     later = np.linspace(w, 0.999, 7)
     since = (later - w) / (1 - w) if name == "cosine" else later - w
@@ -116,7 +116,7 @@ def test_warmup(name):
 
 
 @pytest.mark.parametrize("name", [name for name in Schedule.table if name not in WITH_WARMUP])
-def test_those_that_rise_by_themselves(name):
+def test_schedules_without_warmup_ignore_it(name):
     without, with_warmup = (factors(name, FRACTIONS, warmup_fraction=w) for w in (0.0, 0.3))
     assert_array_equal(with_warmup, without)
     assert without[0] < 0.05
@@ -145,7 +145,7 @@ def test_factors_are_between_0_and_1(name, fraction, **hyperparameters):
     data=st.data(),
 )
 def test_step_falls_at_the_first_step_of_an_epoch(max_iter, n_steps, decay_epochs, data):
-    """However the fraction of the training is rounded."""
+    """This holds for every rounding of the fraction of the training."""
     epoch = data.draw(st.integers(0, max_iter - 1))
     fractions = (np.arange(n_steps) / n_steps + epoch) / max_iter
     found = factors("step", fractions, max_iter=max_iter, decay_epochs=decay_epochs, decay_rate=0.9)
@@ -153,7 +153,7 @@ def test_step_falls_at_the_first_step_of_an_epoch(max_iter, n_steps, decay_epoch
 
 
 def test_one_cycle_of_pytorch():
-    """The same half cosines. Its phases end a step before ours, so steps are matched by phase."""
+    """PyTorch's phases end one step earlier, so steps are compared at equal phases."""
     torch = pytest.importorskip("torch")
     n = 100
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
@@ -171,15 +171,15 @@ def test_one_cycle_of_pytorch():
 
 
 def test_function():
-    asked = []
+    received = []
 
     def learning_rate(fraction):
-        asked.append(fraction)
+        received.append(fraction)
         return np.float32(1) if fraction == 0 else 1 - fraction
 
     assert factors(learning_rate, [0, 0.25, 0.75]).tolist() == [1.0, 0.75, 0.25]
-    assert asked == [0.0, 0.25, 0.75]
-    assert {type(fraction) for fraction in asked} == {float}
+    assert received == [0.0, 0.25, 0.75]
+    assert {type(fraction) for fraction in received} == {float}
     schedule = schedule_for(learning_rate, HYPERPARAMETERS)
     assert schedule.epoch_ends(0.3, 1000) == 0.3
     assert schedule.plateau(0.3) == (None, "Stopping.")

@@ -1,4 +1,4 @@
-"""Sizes written as strings, and sizes drawn at random by scikit-learn's searches."""
+"""Sizes of hidden layers: parsing, and the distribution for hyperparameter searches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sknet.hidden_sizes import parse_hidden_layer_sizes
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-# Strings.
+# Parsing.
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,11 @@ def test_strings_in_a_grid(diabetes):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
-# Distributions.
+# The distribution.
 
 
 def test_widths_are_log_uniform():
-    """Frequencies are those of the formula, to five standard deviations of 20000 draws."""
+    """Frequencies in 20000 draws agree with the formula within five standard deviations."""
     low, high, n = 3, 9, 20_000
     drawn = HiddenLayerSizes(width=(low, high), depth=(1, 1)).rvs(n, random_state=0)
     widths = np.arange(low, high + 1)
@@ -133,7 +133,7 @@ def test_copies_are_equal():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *[("width", value) for value in [(0, 5), (5, 4), (5,), 5, (1.5, 3), "ab"]],
+        *[("width", value) for value in [(0, 5), (5, 4), (5,), 5, (1.5, 3), (True, 5), "ab"]],
         *[("depth", value) for value in [(-1, 2), (2, 1), None]],
         ("shape", "pyramid"),
     ],
@@ -152,7 +152,7 @@ def searches():
 
 @pytest.mark.parametrize("search", list(searches()), ids=lambda search: type(search).__name__)
 def test_searches(digits, search):
-    """The same seed draws the same sizes, in a clone too, another seed others."""
+    """Searches with the same seed, clones included, draw the same sizes; other seeds do not."""
 
     def tried(search):
         results = search.fit(*digits).cv_results_
@@ -169,21 +169,21 @@ def test_searches(digits, search):
 
 
 class Trial:
-    """What `suggest` needs of an optuna trial, and a record of what it was asked."""
+    """A stand-in for an optuna trial, which records the calls of `suggest_int`."""
 
-    def __init__(self, **answers):
-        self.answers, self.asked = answers, []
+    def __init__(self, **values):
+        self.values, self.calls = values, []
 
     def suggest_int(self, name, low, high, *, log=False):
-        self.asked.append((name, low, high, log))
-        return self.answers[name]
+        self.calls.append((name, low, high, log))
+        return self.values[name]
 
 
 def test_suggest():
     trial = Trial(net_width=40, net_depth=2)
     sizes = HiddenLayerSizes(width=(8, 64), depth=(1, 3), shape="funnel")
     assert sizes.suggest(trial, "net") == (40, 20)
-    assert set(trial.asked) == {("net_depth", 1, 3, False), ("net_width", 8, 64, True)}
+    assert set(trial.calls) == {("net_depth", 1, 3, False), ("net_width", 8, 64, True)}
 
 
 def test_optuna():

@@ -1,4 +1,8 @@
-"""Losses, each fused with its link. A new one is one class in one of the files here."""
+"""Losses, each with the inverse link that turns raw scores into predictions.
+
+`classification` has the losses of class labels, `regression` those of numbers, and `base` what
+they share. To add a loss, define a named subclass of :class:`Loss` in one of the first two.
+"""
 
 from sknet.losses.base import Loss
 from sknet.losses.classification import (

@@ -1,15 +1,24 @@
-"""Losses, each fused with its link. A new one is one class here.
+"""The base class of all losses, and one class for each inverse link.
 
-A loss works on raw scores (the last layer before any output activation): on
-raw scores its derivative is simple and nothing overflows.
+This file defines what a loss is. A new loss does not belong here:
 
-Values are summed over outputs, unless a class says otherwise, and where a loss
-has a kink its derivative there is taken as 0, which is a subgradient.
+- Losses of class labels belong in `classification.py`.
+- Losses of numbers belong in `regression.py`.
+- Only an inverse link that several losses share belongs here.
+
+A loss takes raw scores, which are the outputs of the last layer before the inverse link. As a
+function of raw scores its derivative is simple, and no intermediate result overflows.
+
+Unless a class says otherwise, the loss of a row is the sum over its outputs. At a kink, the
+derivative is taken to be 0, which is a subgradient.
+
+Numba compiles `loss` and `link` for float32 and float64 arrays. They take their types from the
+arguments and carry no annotations in the subclasses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,45 +28,134 @@ from sknet.parts import Part
 
 
 class Loss(Part):
-    """What training minimises, as a function of raw scores and targets.
+    """A function of raw scores and targets that training minimises.
 
     Attributes
     ----------
     public : str
-        The value of the estimators' parameter ``loss`` that asks for it.
-    targets : str
-        What it takes: "codes" of classes, in one column; "indicators" 0 and 1,
-        or "numbers", a column for each output.
+        The value of the estimators' parameter ``loss`` that selects this loss. Losses of different
+        kinds of targets may share it.
+    targets : {'codes', 'indicators', 'numbers'}
+        The kind of targets. 'codes': one column with the index of the class, from 0. 'indicators':
+        a column of 0 and 1 for each output. 'numbers': a column of numbers for each target.
     out_activation : str
-        Name of the inverse link, scikit-learn's where it has one. Losses of
-        the same name have the same link.
+        Name of the inverse link, which becomes the fitted attribute ``out_activation_``. Losses
+        with the same name have the same `link`.
+    has_probabilities : bool
+        Whether the predictions of a classifier are probabilities. If False, the classifier has no
+        ``predict_proba``. Not used for losses of numbers.
+    positive_targets : bool
+        Whether negative targets are outside the domain of the loss. The regressor copies it to
+        scikit-learn's tag ``target_tags.positive_only``.
     """
 
     public: ClassVar[str]
     targets: ClassVar[str]
     out_activation: ClassVar[str]
+    has_probabilities: ClassVar[bool] = True
+    positive_targets: ClassVar[bool] = False
 
     @classmethod
     def find(cls, public: str, targets: str) -> type[Loss]:
-        """Return the loss that a user's word means for targets of a kind."""
+        """Return the loss for a value of the parameter ``loss`` and a kind of targets.
+
+        Parameters
+        ----------
+        public : str
+            Value of the estimators' parameter ``loss``.
+        targets : {'codes', 'indicators', 'numbers'}
+            Kind of targets.
+
+        Returns
+        -------
+        type
+            Subclass of `Loss`.
+
+        Raises
+        ------
+        ValueError
+            If there is no such loss.
+
+        Examples
+        --------
+        >>> from sknet.losses import Loss
+        >>> Loss.find("log_loss", "indicators")
+        <class 'sknet.losses.classification.BinaryLogLoss'>
+        """
         for loss in cls.table.values():
             if loss.public == public and loss.targets == targets:
                 return loss
-        raise ValueError(f"loss={public!r} is not for targets that are {targets}.")
+        raise ValueError(
+            f"loss={public!r} does not apply to targets that are {targets}. Choose one of "
+            f"{cls.choices(targets)}. A loss of your own must be defined before it is used: import "
+            "the module that defines it first."
+        )
 
     @classmethod
     def choices(cls, *targets: str) -> list[str]:
-        """Return the words that users may ask with, for targets of such kinds."""
+        """Return the values of the parameter ``loss`` for some kinds of targets.
+
+        Parameters
+        ----------
+        *targets : {'codes', 'indicators', 'numbers'}
+            Kinds of targets.
+
+        Returns
+        -------
+        list of str
+            Without duplicates, in the order of definition.
+        """
         return list(dict.fromkeys(v.public for v in cls.table.values() if v.targets in targets))
 
     @classmethod
     def settings(cls, hyperparameters: Mapping[str, Any]) -> list[float]:
-        """Return what `loss` and `link` get as their `settings`: none, unless it has parameters."""
+        """Return the numbers that `loss` and `link` receive as `settings`.
+
+        Parameters
+        ----------
+        hyperparameters : mapping of str to object
+            Parameters of an estimator. The loss reads its own.
+
+        Returns
+        -------
+        list of float
+            Empty if the loss has no hyperparameters.
+        """
+        return []
+
+    @classmethod
+    def quantiles(cls, settings: Sequence[float]) -> list[float]:
+        """Return the quantiles that the outputs for one target predict.
+
+        Parameters
+        ----------
+        settings : sequence of float
+            What :meth:`settings` returned.
+
+        Returns
+        -------
+        list of float
+            In (0, 1) and in the order of the outputs. Empty if the loss does not predict
+            quantiles.
+        """
         return []
 
     @classmethod
     def n_outputs(cls, n_targets: int, hyperparameters: Mapping[str, Any]) -> int:
-        """Return how many scores it takes for so many columns of numbers: as many."""
+        """Return the number of scores for a number of target columns.
+
+        Parameters
+        ----------
+        n_targets : int
+            Number of columns of targets, which are 'numbers'.
+        hyperparameters : mapping of str to object
+            Parameters of an estimator. The loss reads its own.
+
+        Returns
+        -------
+        int
+            By default one score for each column of targets.
+        """
         return n_targets
 
     @staticmethod
@@ -67,9 +165,10 @@ class Loss(Part):
         Parameters
         ----------
         scores : ndarray of shape (n_samples, n_outputs)
-            Raw scores, overwritten by predictions: probabilities or means.
+            Raw scores, float32 or float64. Overwritten with the predictions: probabilities, means
+            or quantiles.
         settings : ndarray of shape (n_settings,)
-            The loss's parameters.
+            What :meth:`settings` returned, in the dtype of `scores`.
         """
         raise NotImplementedError
 
@@ -82,42 +181,53 @@ class Loss(Part):
         delta: np.ndarray,
         values: np.ndarray,
     ) -> None:
-        """Take the weighted loss of each row, and its derivative.
+        """Compute the weighted loss of each row and its derivative.
 
         Parameters
         ----------
         scores : ndarray of shape (n_samples, n_outputs)
-            Raw scores.
+            Raw scores, float32 or float64.
         targets : ndarray of shape (n_samples, n_targets)
-            Targets, of the class's kind: a single column of codes, else
-            usually as many columns as there are scores.
+            Targets of the kind ``targets``, in the dtype of `scores`. There is one column of
+            codes, or usually one column for each score.
         weights : ndarray of shape (n_samples,)
-            Sample weights.
+            Sample weights, in the dtype of `scores`.
         settings : ndarray of shape (n_settings,)
-            The loss's parameters.
+            What :meth:`settings` returned, in the dtype of `scores`.
         delta : ndarray of shape (n_samples, n_outputs)
-            Overwritten by the derivative of the weighted loss by `scores`.
+            Overwritten with the derivative of the weighted loss with respect to `scores`.
         values : ndarray of shape (n_samples,)
-            Overwritten by the weighted loss; float64.
+            Overwritten with the weighted loss of each row; float64.
         """
         raise NotImplementedError
 
     @staticmethod
     def check_targets(y: np.ndarray) -> None:
-        """Raise ValueError where `y` is outside the loss's domain."""
+        """Check that all targets are in the domain of the loss.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_targets)
+            Targets.
+
+        Raises
+        ------
+        ValueError
+            If a target is outside the domain. By default any target is valid.
+        """
 
 
 class WithSoftmax(Loss):
-    """A loss of one class among several, with the softmax as inverse link.
+    """Base of losses of one class among several, with softmax as inverse link.
 
-    p_k = exp(z_k) / sum_j exp(z_j). The exponentials are taken over all rows as
-    one vector, here and in :class:`LogLoss`: a row is often shorter than a
-    vector register.
+    p_k = exp(z_k) / sum_j exp(z_j).
+
+    Here and in :class:`LogLoss`, one loop over the whole matrix computes the exponentials, because
+    a single row is often shorter than a vector register.
 
     References
     ----------
-    Bishop, C. M. (2006). Pattern recognition and machine learning,
-    equation 4.104.
+    Bishop, C. M. (2006). Pattern recognition and machine learning, equation 4.104.
     """
 
     targets = "codes"
@@ -125,7 +235,7 @@ class WithSoftmax(Loss):
 
     @staticmethod
     def link(scores, settings):
-        """Overwrite each row by its softmax."""
+        """Overwrite each row with its softmax."""
         for i in range(scores.shape[0]):
             z = row(scores, i)
             top = z[0]
@@ -146,7 +256,7 @@ class WithSoftmax(Loss):
 
 
 class WithLogistic(Loss):
-    """A loss of independent yes/no outputs, with the logistic as inverse link.
+    """Base of losses of independent binary outputs, with the logistic sigmoid as inverse link.
 
     p = 1 / (1 + exp(-z)).
     """
@@ -156,7 +266,7 @@ class WithLogistic(Loss):
 
     @staticmethod
     def link(scores, settings):
-        """Overwrite each score by its logistic."""
+        """Overwrite each score z with 1 / (1 + exp(-z))."""
         one = scores.dtype.type(1)
         for i in range(scores.shape[0]):
             z = row(scores, i)
@@ -165,24 +275,27 @@ class WithLogistic(Loss):
 
 
 class WithIdentity(Loss):
-    """A loss of the scores themselves."""
+    """Base of losses whose predictions are the scores themselves."""
 
     out_activation = "identity"
 
     @staticmethod
     def link(scores, settings):
-        """Leave `scores` as they are."""
+        """Leave `scores` unchanged."""
 
 
 class WithExp(Loss):
-    """A loss of positive means, with the exponential as inverse link: mu = exp(z)."""
+    """Base of losses of positive means, with the exponential as inverse link.
+
+    mu = exp(z).
+    """
 
     targets = "numbers"
     out_activation = "exp"
 
     @staticmethod
     def link(scores, settings):
-        """Overwrite each score by its exponential."""
+        """Overwrite each score z with exp(z)."""
         for i in range(scores.shape[0]):
             z = row(scores, i)
             for k in range(z.size):

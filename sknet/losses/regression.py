@@ -1,8 +1,14 @@
-"""Losses of numbers."""
+"""Losses of numbers.
+
+A new loss of a regressor belongs here. It is one class, whose ``targets`` are 'numbers'. `base.py`
+explains what each method receives and computes, and has one base class for each inverse link.
+
+In the formulas, z are raw scores, y targets and w sample weights.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +18,12 @@ from sknet.losses.base import Loss, WithExp, WithIdentity
 
 
 class SquaredError(WithIdentity, name="squared_error"):
-    """Half the squared error, with the identity as link.
+    """Half the squared error.
 
-    loss = (z - y)**2 / 2, dloss/dz = z - y. With several outputs the value is
-    their mean but the derivative that of their sum: scikit-learn does so, and
-    the same model asks for the same step.
+    loss = (z - y)**2 / 2, dloss/dz = z - y.
+
+    With several outputs, the value is the mean over the outputs, but the derivative is that of the
+    sum. This follows scikit-learn, so that both packages train the same model.
     """
 
     public = "squared_error"
@@ -24,7 +31,7 @@ class SquaredError(WithIdentity, name="squared_error"):
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
-        """Put w (z - y)**2 / 2, the mean over outputs, into `values`, w (z - y) into `delta`."""
+        """Write w (z - y)**2 / 2, averaged over outputs, to `values` and w (z - y) to `delta`."""
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)
             value = 0.0
@@ -36,14 +43,13 @@ class SquaredError(WithIdentity, name="squared_error"):
 
 
 class AbsoluteError(WithIdentity, name="absolute_error"):
-    """The absolute error, whose best constant is the median.
+    """The absolute error, which is minimised by the median.
 
-    loss = abs(z - y), dloss/dz = sign(z - y), 0 at z = y.
+    loss = abs(z - y), dloss/dz = sign(z - y).
 
     References
     ----------
-    Koenker, R., Bassett, G. (1978). Regression quantiles. Econometrica 46,
-    33-50.
+    Koenker, R., Bassett, G. (1978). Regression quantiles. Econometrica 46, 33-50.
     """
 
     public = "absolute_error"
@@ -51,7 +57,7 @@ class AbsoluteError(WithIdentity, name="absolute_error"):
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
-        """Put w abs(z - y) into `values`, w sign(z - y) into `delta`."""
+        """Write w abs(z - y) to `values` and w sign(z - y) to `delta`."""
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)
             value = 0.0
@@ -63,21 +69,22 @@ class AbsoluteError(WithIdentity, name="absolute_error"):
                 elif error < 0:
                     out[k] = -weights[i]
                 else:
-                    out[k] = error  # 0, or NaN
+                    out[k] = error  # 0 or NaN
             values[i] = weights[i] * value
 
 
 class Huber(WithIdentity, name="huber"):
-    """Half the squared error near 0, the absolute error times d far away.
+    """Huber loss: squared for small errors, linear for large ones.
 
-    With e = z - y and d = ``huber_delta``, in units of y:
-    loss = e**2 / 2 where abs(e) <= d, else d (abs(e) - d / 2);
-    dloss/dz = e held in [-d, d].
+    e = z - y, loss = e**2 / 2 if abs(e) <= d, else d (abs(e) - d / 2);
+    dloss/dz = min(max(e, -d), d).
+
+    d is ``huber_delta`` > 0, in units of y.
 
     References
     ----------
-    Huber, P. J. (1964). Robust estimation of a location parameter. Annals of
-    Mathematical Statistics 35, 73-101.
+    Huber, P. J. (1964). Robust estimation of a location parameter. Annals of Mathematical
+    Statistics 35, 73-101.
     """
 
     public = "huber"
@@ -85,12 +92,12 @@ class Huber(WithIdentity, name="huber"):
 
     @classmethod
     def settings(cls, hyperparameters: Mapping[str, Any]) -> list[float]:
-        """Return d."""
+        """Return [d]."""
         return [float(hyperparameters["huber_delta"])]
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
-        """Put w s (e - s / 2) into `values` and w s into `delta`, s being e held in [-d, d]."""
+        """Write w s (e - s / 2) to `values` and w s to `delta`, where s is e clipped to [-d, d]."""
         d, half = settings[0], scores.dtype.type(0.5)
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)
@@ -104,27 +111,28 @@ class Huber(WithIdentity, name="huber"):
 
 
 class Quantile(Loss, name="quantile"):
-    """Pinball loss, whose best constants are quantiles; for one quantile or several.
+    """Pinball loss, which is minimised by quantiles.
 
-    For the quantile tau, with e = f - y: loss = (1 - tau) e where e > 0, else
-    -tau e; dloss/df = 1 - tau where e > 0, -tau where e < 0, and 0 at e = 0.
-    It is summed over quantiles and targets. ``quantile`` gives one tau or
-    several; columns of scores and predictions are the first target's quantiles
-    in the order given, then the second target's, and so on.
+    e = f - y, loss = (1 - tau) e if e > 0, else -tau e;
+    dloss/df = 1 - tau if e > 0, -tau if e < 0, else 0.
 
-    f = z, unless ``non_crossing`` is set. Then quantiles are given in rising
-    order, and what is predicted of a target is f_1 = z_1,
-    f_k = f_(k-1) + log(1 + exp(z_k)): no quantile can be below the one before.
+    f is the prediction of the quantile tau. ``quantile`` gives one or several tau in (0, 1). The
+    loss of a row is the sum over quantiles and targets. The columns of scores and predictions are
+    the quantiles of the first target, in the order of ``quantile``, then those of the second
+    target, and so on.
+
+    By default f equals the score z. With ``non_crossing=True``, the tau must increase, and the
+    predictions for a target cannot decrease:
+
+    f_1 = z_1, f_k = f_(k-1) + log(1 + exp(z_k)).
 
     References
     ----------
-    Koenker, R., Bassett, G. (1978). Regression quantiles. Econometrica 46,
-    33-50.
+    Koenker, R., Bassett, G. (1978). Regression quantiles. Econometrica 46, 33-50.
 
-    Park, Y., Maddix, D., Aubet, F.-X., Kan, K., Gasthaus, J., Wang, Y. (2022).
-    Learning quantile functions without quantile crossing for distribution-free
-    time series forecasting. AISTATS, arXiv:2111.06581 (incremental quantiles:
-    sums of increments that are not negative).
+    Park, Y., Maddix, D., Aubet, F.-X., Kan, K., Gasthaus, J., Wang, Y. (2022). Learning quantile
+    functions without quantile crossing for distribution-free time series forecasting. AISTATS,
+    arXiv:2111.06581 (incremental quantile functions).
     """
 
     public = "quantile"
@@ -133,13 +141,23 @@ class Quantile(Loss, name="quantile"):
 
     @classmethod
     def settings(cls, hyperparameters: Mapping[str, Any]) -> list[float]:
-        """Return whether quantiles may not cross, as 0 or 1, and the quantiles.
+        """Return ``non_crossing`` as 0 or 1, followed by the quantiles.
+
+        Parameters
+        ----------
+        hyperparameters : mapping of str to object
+            Parameters of an estimator: ``quantile`` and ``non_crossing``.
+
+        Returns
+        -------
+        list of float
+            Of length 1 + n_quantiles.
 
         Raises
         ------
         ValueError
-            If `quantile` is not a number or a list of numbers in (0, 1), in
-            rising order where `non_crossing` asks for it.
+            If ``quantile`` is not a number or a list of numbers in (0, 1), or if ``non_crossing``
+            is true and the numbers do not increase.
         """
         quantile, rising = hyperparameters["quantile"], bool(hyperparameters["non_crossing"])
         try:
@@ -148,24 +166,29 @@ class Quantile(Loss, name="quantile"):
             taus = np.empty(0)
         if taus.ndim != 1 or taus.size == 0 or not ((taus > 0) & (taus < 1)).all():
             raise ValueError(
-                f"quantile={quantile!r} must be a number between 0 and 1, or a list of such "
-                "numbers, for example quantile=[0.1, 0.5, 0.9]."
+                f"quantile={quantile!r} must be a number between 0 and 1, both excluded, or a "
+                "list of such numbers, for example quantile=[0.1, 0.5, 0.9]."
             )
         if rising and (np.diff(taus) <= 0).any():
             raise ValueError(
-                f"quantile={quantile!r} must rise from each to the next for non_crossing=True. "
-                "Sort them and leave out duplicates, or set non_crossing=False."
+                f"quantile={quantile!r} must increase strictly for non_crossing=True. Sort the "
+                "quantiles and remove duplicates, or set non_crossing=False."
             )
         return [float(rising), *taus.tolist()]
 
     @classmethod
+    def quantiles(cls, settings: Sequence[float]) -> list[float]:
+        """Return all settings but the first, which is ``non_crossing``."""
+        return [float(tau) for tau in settings[1:]]
+
+    @classmethod
     def n_outputs(cls, n_targets: int, hyperparameters: Mapping[str, Any]) -> int:
-        """Return the number of targets times that of quantiles."""
-        return n_targets * (len(cls.settings(hyperparameters)) - 1)
+        """Return the number of targets times the number of quantiles."""
+        return n_targets * len(cls.quantiles(cls.settings(hyperparameters)))
 
     @staticmethod
     def link(scores, settings):
-        """Overwrite each target's scores by its quantiles."""
+        """Overwrite the scores of each target with its quantiles f."""
         n, zero = settings.size - 1, scores.dtype.type(0)
         if settings[0] > 0:
             for i in range(scores.shape[0]):
@@ -176,7 +199,7 @@ class Quantile(Loss, name="quantile"):
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
-        """Put w times the sum of pinball losses into `values`, its derivative into `delta`."""
+        """Write the weighted sum of pinball losses to `values` and its derivative to `delta`."""
         n, is_rising = settings.size - 1, settings[0] > 0
         zero, one = scores.dtype.type(0), scores.dtype.type(1)
         for i in range(scores.shape[0]):
@@ -194,12 +217,12 @@ class Quantile(Loss, name="quantile"):
                 elif error < 0:
                     slope = -tau
                 else:
-                    slope = error  # 0, or NaN
+                    slope = error  # 0 or NaN
                 value += slope * error
                 out[k] = weights[i] * slope
             values[i] = weights[i] * value
             if is_rising:
-                # A score moves its own quantile and all that follow.
+                # A score contributes to its own quantile and to all later ones of its target.
                 following = zero
                 for back in range(z.size):
                     k = z.size - 1 - back
@@ -214,20 +237,22 @@ class Quantile(Loss, name="quantile"):
 class Poisson(WithExp, name="poisson"):
     """Half the Poisson deviance, with the exponential as inverse link.
 
-    mu = exp(z), loss = y log(y / mu) - y + mu, dloss/dz = mu - y, summed over
-    outputs; y log(y) is 0 at y = 0.
+    mu = exp(z), loss = y log(y / mu) - y + mu, dloss/dz = mu - y.
+
+    Targets must be >= 0. For y equal to 0, y log(y) is taken to be 0.
 
     References
     ----------
-    McCullagh, P., Nelder, J. A. (1989). Generalized linear models, 2nd
-    edition, table 2.1 and section 2.3.
+    McCullagh, P., Nelder, J. A. (1989). Generalized linear models, 2nd edition, table 2.1 and
+    section 2.3.
     """
 
     public = "poisson"
+    positive_targets = True
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
-        """Put w times the half deviance into `values`, w (mu - y) into `delta`."""
+        """Write the weighted half deviance to `values` and w (mu - y) to `delta`."""
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)
             value = 0.0
@@ -240,13 +265,13 @@ class Poisson(WithExp, name="poisson"):
             values[i] = weights[i] * value
 
     @staticmethod
-    def check_targets(y):
-        """Raise ValueError where `y` has a negative value."""
+    def check_targets(y: np.ndarray) -> None:
+        """Raise ValueError if `y` has a negative value."""
         if y.min() < 0:
             raise ValueError(
                 f"y has negative values (the least is {y.min():g}), which are out of the valid "
-                "range of the loss 'poisson': all y >= 0. Use loss='squared_error', or model "
-                "counts or rates."
+                "range of the loss 'poisson': all y >= 0. Use loss='squared_error', or targets "
+                "that are counts or rates."
             )
 
 
@@ -255,17 +280,20 @@ class Gamma(WithExp, name="gamma"):
 
     mu = exp(z), loss = y / mu - 1 - log(y / mu), dloss/dz = 1 - y / mu.
 
+    Targets must be > 0.
+
     References
     ----------
-    McCullagh, P., Nelder, J. A. (1989). Generalized linear models, 2nd
-    edition, table 2.1 and section 2.3.
+    McCullagh, P., Nelder, J. A. (1989). Generalized linear models, 2nd edition, table 2.1 and
+    section 2.3.
     """
 
     public = "gamma"
+    positive_targets = True
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
-        """Put w times the half deviance into `values`, w (1 - y / mu) into `delta`."""
+        """Write the weighted half deviance to `values` and w (1 - y / mu) to `delta`."""
         one = scores.dtype.type(1)
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)
@@ -277,26 +305,29 @@ class Gamma(WithExp, name="gamma"):
             values[i] = weights[i] * value
 
     @staticmethod
-    def check_targets(y):
-        """Raise ValueError where `y` has a value that is not positive."""
+    def check_targets(y: np.ndarray) -> None:
+        """Raise ValueError if `y` has a value that is not positive."""
         if y.min() <= 0:
             raise ValueError(
                 f"y has values that are not positive (the least is {y.min():g}), which are out of "
-                "the valid range of the loss 'gamma': all y > 0. Use loss='poisson', which takes "
+                "the valid range of the loss 'gamma': all y > 0. Use loss='poisson', which accepts "
                 "zeros, or loss='squared_error'."
             )
 
 
 class LogCosh(WithIdentity, name="log_cosh"):
-    """Logarithm of the hyperbolic cosine: half the squared error near 0, the absolute one far away.
+    """Logarithm of the hyperbolic cosine of the error.
 
-    With e = z - y: loss = log(cosh(e)) = abs(e) + log(1 + exp(-2 abs(e))) - log(2),
-    dloss/dz = tanh(e). It bends at errors around 1 unit of y: scale y to suit.
+    e = z - y, loss = log(cosh(e)) = abs(e) + log(1 + exp(-2 abs(e))) - log(2),
+    dloss/dz = tanh(e).
+
+    The loss is close to e**2 / 2 for small errors and close to abs(e) - log(2) for large ones. The
+    transition is at errors of about 1 in units of y, so the scale of y matters.
 
     References
     ----------
-    Saleh, R. A., Saleh, A. K. M. E. (2022). Statistical properties of the
-    log-cosh loss function used in machine learning. arXiv:2208.04564.
+    Saleh, R. A., Saleh, A. K. M. E. (2022). Statistical properties of the log-cosh loss function
+    used in machine learning. arXiv:2208.04564.
     """
 
     public = "log_cosh"
@@ -304,7 +335,7 @@ class LogCosh(WithIdentity, name="log_cosh"):
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
-        """Put w log(cosh(e)) into `values`, w tanh(e) into `delta`."""
+        """Write w log(cosh(e)) to `values` and w tanh(e) to `delta`."""
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)
             value = 0.0
