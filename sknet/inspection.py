@@ -22,7 +22,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from sknet.estimators import BaseMLP
+from sknet.estimators.base import BaseMLP
 
 # Rows of a sparse X that are made dense at a time, to multiply gradients by them.
 DENSE_ROWS = 1024
@@ -128,7 +128,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         ndarray of shape (n_samples, n_units)
             In the dtype of the network's weights.
         """
-        from sknet._network.network import as_kernel_input
+        from sknet._engine.memory import as_kernel_input
         from sknet._network.tracing import activations
 
         check_is_fitted(self, "estimator_")
@@ -261,8 +261,8 @@ def input_gradients(
     >>> input_gradients(net, X, target=2).shape
     (150, 4)
     """
-    from sknet._network.network import as_kernel_input
-    from sknet._network.network import tracing as _tracing
+    from sknet._engine.memory import as_kernel_input
+    from sknet._network import tracing
 
     mlp = _network_of(estimator)
     check_is_fitted(mlp, "coefs_")
@@ -272,7 +272,7 @@ def input_gradients(
         mlp, X, accept_sparse="csr", dtype=network.params.dtype, order="C", reset=False
     )
     outputs, signs = (np.broadcast_to(v, X.shape[0]) for v in (outputs, signs))
-    result = _tracing.input_gradients(network, as_kernel_input(X), outputs, signs, mlp.n_jobs)
+    result = tracing.input_gradients(network, as_kernel_input(X), outputs, signs, mlp.n_jobs)
     if multiply_by_inputs:
         for start in range(0, X.shape[0], DENSE_ROWS):
             rows = slice(start, start + DENSE_ROWS)

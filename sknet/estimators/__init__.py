@@ -1,5 +1,6 @@
 """The estimators: scikit-learn's interface to networks and their training."""
 
-from sknet.estimators.base import BaseMLP, MLPClassifier, MLPRegressor
+from sknet.estimators.classifier import MLPClassifier
+from sknet.estimators.regressor import MLPRegressor
 
-__all__ = ["BaseMLP", "MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor"]

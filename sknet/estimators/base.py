@@ -45,6 +45,7 @@ from sknet.estimators.start import (
 )
 from sknet.estimators.targets import Targets, apply_class_weights
 from sknet.hidden_sizes import parse_hidden_layer_sizes
+from sknet.losses import Loss
 from sknet.optimizers import Optimizer
 
 if TYPE_CHECKING:
@@ -69,6 +70,25 @@ def can_fit_in_parts(model: BaseMLP) -> Literal[True]:
             "class_weight='balanced' is not for partial_fit, which sees a part of the data at a "
             "time. Give the weights of all data: sklearn.utils.class_weight.compute_class_weight("
             "'balanced', classes=classes, y=y) as a dict."
+        )
+    return True
+
+
+def has_probabilities(model: BaseMLP) -> Literal[True]:
+    """Return True, or raise AttributeError where scores are no log-probabilities.
+
+    The loss that counts is the fitted one, and before a fit that of the
+    parameters.
+    """
+    fitted = getattr(model, "_fitted_loss", None)
+    if fitted is not None:
+        losses = [Loss.get(fitted[0])]
+    else:
+        losses = [loss for loss in Loss.table.values() if loss.public == model.loss]
+    if not all(loss.has_probabilities for loss in losses):
+        raise AttributeError(
+            f"loss={losses[0].public!r} has no probabilities. Use decision_function, or wrap the "
+            "estimator in sklearn.calibration.CalibratedClassifierCV."
         )
     return True
 
@@ -228,9 +248,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         state = state_to_go_on(self, network, records, is_incremental)
         observers = observers_of(estimator, self, given, curves, is_incremental)
         trainers = vars(self).setdefault("_trainers", []) if is_incremental else None
-        outcome = train(
-            network, data, validation, config, state, observers, random_state, trainers
-        )
+        outcome = train(network, data, validation, config, state, observers, random_state, trainers)
         return outcome, curves
 
     def _show(self, network: Network) -> None:
@@ -293,9 +311,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         state = vars(self)
         return spec_of(state, self._predictor(state))
 
-    def _scores(
-        self, X: Any, *, link: bool = False
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    def _scores(self, X: Any, *, link: bool = False) -> tuple[np.ndarray, dict[str, Any]]:
         """Return raw scores, or predictions, and the attributes that they belong to.
 
         A fit in another thread replaces the attributes as a whole, so these agree

@@ -71,7 +71,10 @@ def notices_of(
         if not outcome.has_best:
             raise ValueError(f"{what} {scale}, {rate}.")
         notices.append(
-            (f"{what} The best weights of the epochs before are kept. {scale}, {rate}.", UserWarning)
+            (
+                f"{what} The best weights of the epochs before are kept. {scale}, {rate}.",
+                UserWarning,
+            )
         )
     elif outcome.stopped_by == "interrupt":
         notices.append(("Training interrupted by user.", UserWarning))

@@ -1,0 +1,408 @@
+"""`MLPRegressor`: its parameters, its predictions, its score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from numbers import Real
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.metaestimators import available_if
+
+from sknet.estimators.base import BaseMLP, can_fit_in_parts
+from sknet.estimators.data import GivenData
+from sknet.estimators.parameters import RegisteredNames
+from sknet.estimators.targets import NumericTargets
+from sknet.losses import Loss
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """Multilayer perceptron for regression.
+
+    A drop-in replacement for scikit-learn's estimator of the same name: it has the
+    same parameters and fitted attributes and, for the same ``random_state`` in
+    float64, gives the same model.
+
+    Parameters
+    ----------
+    loss : str, default='squared_error'
+        Loss to minimise: 'squared_error', 'absolute_error', 'huber', 'log_cosh',
+        'quantile', 'poisson' (y >= 0) or 'gamma' (y > 0); formulas in
+        :mod:`sknet.losses`. The last two predict the exponential of their score.
+    hidden_layer_sizes : int, array-like of shape (n_hidden_layers,) or str, default=(100,)
+        Number of units of each hidden layer, each >= 1. ``()`` gives a linear
+        model. As a string the numbers are joined by '-', as in ``'100-50'``.
+    activation : str or list of str, default='relu'
+        Activation function of the hidden layers, a name of
+        :mod:`sknet.activations`. A list has one name for each hidden layer.
+    solver : str, default='adam'
+        Method that minimises the loss. 'adam', 'sgd' and the others of
+        :mod:`sknet.optimizers` take a step for each minibatch. 'lbfgs' is a
+        quasi-Newton method on all data at once, and often the better choice
+        below a thousand samples.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty, >= 0: ``alpha / 2`` times the sum of squared
+        weights, without biases, divided by the sum of the minibatch's sample
+        weights.
+    batch_size : int or 'auto', default='auto'
+        Number of samples in a minibatch, >= 1, clipped to the number of samples.
+        The last minibatch of an epoch may be smaller. 'auto' is
+        ``min(200, n_samples)``. Not used by 'lbfgs'.
+    learning_rate : str or callable, default='constant'
+        Schedule of the learning rate: a name of :mod:`sknet.schedules`, or a
+        function. The function takes the fraction of training that is done
+        (``max_iter`` epochs are 1), and returns the factor by which
+        ``learning_rate_init`` is multiplied. As in scikit-learn, 'adam' ignores
+        'invscaling' and 'adaptive', and 'lbfgs' ignores every schedule.
+    learning_rate_init : float, default=0.001
+        Initial learning rate, > 0. Not used by 'lbfgs'.
+    power_t : float, default=0.5
+        Exponent of the schedule 'invscaling', >= 0.
+    max_iter : int, default=200
+        Maximum number of epochs (passes over the data), >= 1; for 'lbfgs' of
+        iterations.
+    shuffle : bool, default=True
+        Whether the samples are shuffled before each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the validation split and the shuffling. The
+        same int gives the same model as scikit-learn's estimator.
+    tol : float, default=1e-4
+        Least change that counts as progress: a training loss lower than the best
+        one by this much or, with ``early_stopping``, a validation score higher
+        by this much. For 'lbfgs' it is the largest component of the gradient at
+        which training stops.
+    verbose : bool, int or 'progress', default=False
+        Whether to print the loss of each epoch. 'progress' shows a progress bar
+        instead, which needs rich: ``sknet-mlp[progress]``.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the present weights instead of drawing new ones.
+        Widths and activations must then be those of the present weights.
+    momentum : float, default=0.9
+        Momentum of ``solver='sgd'``, in [0, 1].
+    nesterovs_momentum : bool, default=True
+        Whether to use Nesterov's momentum, for ``solver='sgd'``.
+    early_stopping : bool, default=False
+        Whether to stop when the validation score no longer improves, and to keep
+        the weights of the best epoch. The validation data are those given to
+        `fit`, or else a part of X that is held out.
+    validation_fraction : float, default=0.1
+        Fraction of X that ``early_stopping`` holds out, in [0, 1).
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay rates of the first and the second moment of Adam and its
+        relatives, in [0, 1).
+    epsilon : float, default=1e-8
+        Number > 0 that keeps Adam from dividing by zero.
+    n_iter_no_change : int or inf, default=10
+        Training stops after more than this number of epochs in a row without
+        progress.
+    max_fun : int, default=15000
+        Maximum number of evaluations of the loss by 'lbfgs', >= 1.
+    n_jobs : int or None, default=None
+        Maximum number of threads inside one fit or prediction. None is 1 unless a
+        :func:`joblib.parallel_config` says otherwise, -1 is all cores. Small
+        networks use fewer threads where more would be slower. The result has
+        the same bits for every value.
+    quantile : float or list of float, default=0.5
+        Quantiles that ``loss='quantile'`` predicts, each in (0, 1). Several
+        quantiles are outputs of one network, side by side.
+    non_crossing : bool, default=False
+        Whether predicted quantiles are kept in increasing order.
+    huber_delta : float, default=1.0
+        Error, > 0, above which ``loss='huber'`` grows linearly, in the units of y.
+    weight_init : str or callable, default='auto'
+        How the initial weights are drawn: a name of :mod:`sknet.initialization`, or
+        a function of ``fan_in, fan_out, random_state``. The function returns
+        weights of shape (fan_in, fan_out), or a tuple of weights and biases.
+        'auto' suits the activation. For scikit-learn's four activations it draws
+        what scikit-learn draws.
+    l1_ratio : float, default=0.0
+        Fraction of ``alpha`` that is an L1 penalty, in [0, 1]: ``alpha * l1_ratio``
+        times the sum of absolute weights. An L1 penalty sets weights to 0. Not
+        for 'lbfgs'.
+    dropout : float or list of float, default=0.0
+        Probability, in [0, 1), with which each hidden unit is dropped in a step. A
+        list has one probability for each hidden layer. Not for 'lbfgs'.
+    input_noise : float, default=0.0
+        Standard deviation, >= 0, of the noise that is added to X in each step, in
+        the units of X. Not for 'lbfgs', nor for sparse X.
+    weight_decay : float, default=0.01
+        Decoupled weight decay of 'adamw' and 'lion', >= 0: each step multiplies
+        weights, but not biases, by ``1 - rate * weight_decay``.
+    gradient_clip_norm : float or None, default=None
+        Maximum norm, > 0, of the gradient by all parameters together. A larger
+        gradient is scaled down to it. None does not clip. Not for 'lbfgs'.
+    ema_decay : float or None, default=None
+        Decay, in [0, 1), of a running mean of the parameters over all steps. The
+        fitted weights are then that mean. None keeps no mean. Not for 'lbfgs'.
+    warmup_fraction : float, default=0.0
+        Fraction of ``max_iter``, in [0, 1), over which the learning rate rises
+        from 0.
+    decay_rate : float, default=0.95
+        Factor, in (0, 1], of the schedules 'exponential' (for each epoch) and
+        'step'.
+    decay_epochs : int, default=10
+        Number of epochs, >= 1, between two decays of the schedule 'step'.
+    scoring : str, callable or None, default=None
+        How validation data are scored: a scorer of scikit-learn, or 'loss' for the
+        negative loss. None is R2.
+    restore_best : bool or None, default=None
+        Whether to keep the weights of the best epoch instead of the last one: the
+        best by validation score where there are validation data, else by training
+        loss. None does so with ``early_stopping``. Not used by `partial_fit`.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights, layer by layer. Weights and biases may be set by hand before
+        `partial_fit`, a warm start or `predict`.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases, layer by layer.
+    loss_ : float
+        Last training loss: mean over samples, with penalties.
+    best_loss_ : float or None
+        Lowest training loss. None with ``early_stopping``.
+    loss_curve_ : list of float
+        Training loss of each epoch or iteration.
+    learning_rate_curve_ : list of float
+        Mean learning rate of each epoch. Empty for 'lbfgs'.
+    history_ : dict of str to list
+        All curves as a table; ``history_.as_frame()`` for pandas.
+    validation_loss_curve_ : list of float or None
+        Loss of the validation data after each epoch, without penalties.
+    validation_scores_ : list of float or None
+        Score of the validation data after each epoch.
+    best_validation_score_ : float or None
+        Highest of these scores.
+    n_iter_ : int
+        Number of epochs or iterations of the last call.
+    t_ : int
+        Number of training samples seen in all calls.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X was a data frame with names that are
+        strings.
+    n_layers_ : int
+        Number of layers, input and output included.
+    n_outputs_ : int
+        Number of units of the last layer.
+    out_activation_ : str
+        Name of the function that turns raw scores into predictions.
+
+    See Also
+    --------
+    MLPClassifier : The same network for class labels.
+
+    Notes
+    -----
+    Predictions follow the weights, the loss and the activations that were fitted:
+    `set_params` changes them at the next `fit` only.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sknet import MLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> net = MLPRegressor(hidden_layer_sizes=(5,), solver="lbfgs", alpha=100, max_iter=2000,
+    ...                    random_state=0)
+    >>> model = make_pipeline(StandardScaler(), net).fit(X_train, y_train)
+    >>> round(model.score(X_test, y_test), 1)
+    0.3
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMLP._parameter_constraints,
+        "loss": [RegisteredNames(lambda: Loss.choices("numbers"))],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), list, tuple, np.ndarray],
+        "non_crossing": ["boolean"],
+        "huber_delta": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: int | str | Sequence[int] | np.ndarray = (100,),
+        activation: str | Sequence[str] = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: str | Callable[[float], float] = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int | Literal["progress"] = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        n_jobs: int | None = None,
+        quantile: float | Sequence[float] | np.ndarray = 0.5,
+        non_crossing: bool = False,
+        huber_delta: float = 1.0,
+        weight_init: str | Callable[..., Any] = "auto",
+        l1_ratio: float = 0.0,
+        dropout: float | Sequence[float] = 0.0,
+        input_noise: float = 0.0,
+        weight_decay: float = 0.01,
+        gradient_clip_norm: float | None = None,
+        ema_decay: float | None = None,
+        warmup_fraction: float = 0.0,
+        decay_rate: float = 0.95,
+        decay_epochs: int = 10,
+        scoring: str | Callable[..., float] | None = None,
+        restore_best: bool | None = None,
+    ) -> None:
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.n_jobs = n_jobs
+        self.quantile = quantile
+        self.non_crossing = non_crossing
+        self.huber_delta = huber_delta
+        self.weight_init = weight_init
+        self.l1_ratio = l1_ratio
+        self.dropout = dropout
+        self.input_noise = input_noise
+        self.weight_decay = weight_decay
+        self.gradient_clip_norm = gradient_clip_norm
+        self.ema_decay = ema_decay
+        self.warmup_fraction = warmup_fraction
+        self.decay_rate = decay_rate
+        self.decay_epochs = decay_epochs
+        self.scoring = scoring
+        self.restore_best = restore_best
+
+    def _encode(
+        self, y: np.ndarray, *, is_incremental: bool, classes: Any
+    ) -> tuple[NumericTargets, np.ndarray]:
+        name, settings = self._loss_before_fit()
+        targets = NumericTargets(Loss.get(name), settings)
+        return targets, targets.encode(y)
+
+    def _loss_before_fit(self) -> tuple[str, list[float]]:
+        loss = Loss.find(self.loss, "numbers")
+        return loss.name, loss.settings(vars(self))
+
+    @available_if(can_fit_in_parts)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Train for one epoch on the given data, one step for each minibatch.
+
+        A call that raises an error leaves the estimator as it was.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers to predict.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sample, >= 0 and not all 0. None: all 1.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Validation data, as for `fit`. They are scored after the epoch.
+
+        Returns
+        -------
+        self : object
+            The estimator, trained for one epoch more.
+
+        Raises
+        ------
+        ValueError
+            If ``early_stopping`` is set; and as `fit`.
+        """
+        validation = GivenData(X_val, y_val, sample_weight_val)
+        return self._fit(GivenData(X, y, sample_weight), validation, is_incremental=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return predicted numbers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Input data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the dtype of the weights.
+        """
+        predicted, _ = self._scores(X, link=True)
+        return predicted[:, 0] if predicted.shape[1] == 1 else predicted
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R2, or for ``loss='quantile'`` the mean D2 of the pinball losses.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Input data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sample. None: all 1.
+
+        Returns
+        -------
+        float
+            At most 1; 0 for the best constant prediction.
+        """
+        predicted, state = self._scores(X, link=True)
+        y = np.asarray(y)
+        name, settings = state.get("_fitted_loss") or self._loss_before_fit()
+        targets = NumericTargets(Loss.get(name), settings)
+        return targets.score_of_predictions(y.reshape(len(y), -1), predicted, sample_weight)
+
+    def __sklearn_tags__(self) -> Any:
+        """Return the tags: several targets are accepted."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        losses = [loss for loss in Loss.table.values() if loss.public == self.loss]
+        tags.target_tags.positive_only = any(loss.positive_targets for loss in losses)
+        return tags
