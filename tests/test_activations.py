@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, ndtr
 
-from sknet._engine import compilation as _jit
+from sknet._engine.compilation import OPTIONS
 from sknet.activations import Activation
 
 DTYPES = [np.float64, np.float32]
@@ -51,7 +51,7 @@ ERRORS = {
 def compiled(name):
     """Return `forward` and `backward` of an activation, compiled with the package's options."""
     part = Activation.table[name]
-    return numba.njit(**_jit.OPTIONS)(part.forward), numba.njit(**_jit.OPTIONS)(part.backward)
+    return numba.njit(**OPTIONS)(part.forward), numba.njit(**OPTIONS)(part.backward)
 
 
 def forward(name, z):

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sknet._engine import compilation as _jit
+from sknet._engine.compilation import OPTIONS
 from sknet._engine.functions import exp, flat, tanh
 
 
-@numba.njit(**_jit.OPTIONS)
+@numba.njit(**OPTIONS)
 def compiled_exp(a):
     for i in range(a.size):
         a[i] = exp(a[i])
 
 
-@numba.njit(**_jit.OPTIONS)
+@numba.njit(**OPTIONS)
 def compiled_tanh(a):
     for i in range(a.size):
         a[i] = tanh(a[i])

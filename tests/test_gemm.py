@@ -8,14 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from sknet._engine.compilation import PYTHON_MODE, execute, kernel
+from sknet._engine.compilation import PYTHON_MODE
 from sknet._engine.gemm import BLOCK, PACK_FROM, product, scratch_size
-from sknet._engine.program import Program
-
-
-@kernel
-def run_program(table, n, like):
-    execute(table, 0, n, like)
+from sknet._engine.program import Program, run_program
 
 
 def multiply(A, B, bias):
@@ -24,9 +19,8 @@ def multiply(A, B, bias):
     scratch = np.full(scratch_size(A.shape[0], A.itemsize) + 1, np.nan, A.dtype)
     out = frame[1:-1, 1:-2]
     program = Program(A.dtype)
-    program.add("product", product, A, B, bias, scratch[:-1], out)
-    table, _ = program.finish()
-    run_program(table, 1, bias)
+    program.add(product, A, B, bias, scratch[:-1], out)
+    run_program(program.finish().instructions, 1, bias)
     outside = np.ones(frame.shape, bool)
     outside[1:-1, 1:-2] = False
     assert np.isnan(frame[outside]).all()

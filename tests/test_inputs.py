@@ -12,8 +12,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import DataConversionWarning
 
 from sknet import MLPClassifier, MLPRegressor
-from sknet._training.epoch import epoch as _training
-from sknet._training.monitor import Monitor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -451,60 +449,78 @@ def test_a_generator_goes_on_from_fit_to_fit_as_in_scikit_learn(small):
 # Interruption.
 
 
-def interrupting(function, at):
-    """Wrap a function so that its call number `at` ends in KeyboardInterrupt."""
-    calls = []
+def interrupted_at_epoch(n):
+    """Return a schedule that interrupts a fit at the beginning of its n-th epoch."""
+    epochs = []
 
-    def wrapper(*args):
-        calls.append(1)
-        result = None if len(calls) == at else function(*args)
-        if len(calls) == at:
+    def factor(fraction):
+        if fraction not in epochs:  # one minibatch, one step in an epoch
+            epochs.append(fraction)
+        if len(epochs) == n:
             raise KeyboardInterrupt
-        return result
+        return 1.0
 
-    return wrapper
+    return factor
 
 
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
-def test_interruption_in_an_epoch_keeps_the_epochs_before(sparse, small, monkeypatch):
+def test_interruption_keeps_the_epochs_before(sparse, small):
     X, y = (sp.csr_array(small[0]) if sparse else small[0]), small[1]
-    two_epochs = classifier(max_iter=2).fit(X, y)
-    monkeypatch.setattr(_training, "epoch", interrupting(_training.epoch, at=3))
+    two_epochs = classifier(max_iter=2, batch_size=len(y)).fit(X, y)
+    interrupted = classifier(max_iter=50, batch_size=len(y), learning_rate=interrupted_at_epoch(3))
     with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
-        model = classifier(max_iter=50).fit(X, y)
+        model = interrupted.fit(X, y)
     assert model.n_iter_ == 2
     assert model.loss_curve_ == two_epochs.loss_curve_
     assert_same_model(model, two_epochs)
     assert_array_equal(model.predict(X), two_epochs.predict(X))
 
 
-def test_interruption_between_epochs_keeps_the_last_one(small, monkeypatch):
-    monkeypatch.setattr(Monitor, "epoch_ends", interrupting(Monitor.epoch_ends, at=3))
+def interrupting_scorer(at):
+    """Return a scorer that computes accuracy, and interrupts its call number `at`."""
+    scores = []
+
+    def scorer(model, X, y):
+        scores.append(model.score(X, y))
+        if len(scores) == at:
+            raise KeyboardInterrupt
+        return scores[-1]
+
+    return scorer
+
+
+def test_interruption_by_a_scorer_keeps_the_whole_steps(small):
+    """The epoch whose validation was interrupted is in the weights, but not in the curves."""
+    scored = classifier(max_iter=50, scoring=interrupting_scorer(at=3))
     with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
-        model = classifier(max_iter=50).fit(*small)
-    monkeypatch.undo()
-    assert model.n_iter_ == len(model.loss_curve_) == 3
+        model = scored.fit(*small, X_val=small[0], y_val=small[1])
+    assert model.n_iter_ == len(model.loss_curve_) == len(model.validation_scores_) == 2
+    assert model.t_ == 3 * len(small[1])
     assert_same_model(model, classifier(max_iter=3).fit(*small))
 
 
-def test_interruption_with_early_stopping_restores_the_best_epoch(small, monkeypatch):
+def test_interruption_with_early_stopping_restores_the_best_epoch(small):
     # Steps so large that the second and third epochs are worse than the first.
     parameters = {"early_stopping": True, "validation_fraction": 0.5}
     parameters |= {"learning_rate_init": 0.1, "random_state": 3}
     best = classifier(max_iter=1, **parameters).fit(*small)
-    monkeypatch.setattr(Monitor, "epoch_ends", interrupting(Monitor.epoch_ends, at=3))
+    scored = classifier(max_iter=50, scoring=interrupting_scorer(at=4), **parameters)
     with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
-        model = classifier(max_iter=50, **parameters).fit(*small)
+        model = scored.fit(*small)
     assert model.n_iter_ == 3
     assert model.validation_scores_[0] > model.validation_scores_[1]
     assert model.best_validation_score_ == model.validation_scores_[0]
     assert_array_equal(model.decision_function(small[0]), best.decision_function(small[0]))
 
 
-def test_an_interrupted_model_can_go_on(small, monkeypatch):
-    monkeypatch.setattr(_training, "epoch", interrupting(_training.epoch, at=3))
+def test_an_interrupted_model_can_go_on(small):
+    model = classifier(
+        max_iter=50,
+        warm_start=True,
+        batch_size=len(small[1]),
+        learning_rate=interrupted_at_epoch(3),
+    )
     with pytest.warns(UserWarning, match="interrupted"):
-        model = classifier(max_iter=50, warm_start=True).fit(*small)
-    monkeypatch.undo()
+        model.fit(*small)
     loss = model.loss_
-    assert model.set_params(max_iter=20).fit(*small).loss_ < loss
+    assert model.set_params(max_iter=20, learning_rate="constant").fit(*small).loss_ < loss

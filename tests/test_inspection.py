@@ -27,9 +27,12 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sknet import HiddenLayers, MLPClassifier, MLPRegressor, input_gradients
-from sknet._engine import threads as _team
+from sknet._engine import threads
 from sknet._engine.compilation import PYTHON_MODE
-from sknet._network.network import PREDICT_ROWS, Layout, Network, as_kernel_input
+from sknet._engine.memory import as_kernel_input
+from sknet._network.layout import Layout
+from sknet._network.network import Network
+from sknet._network.prediction import PREDICT_ROWS
 from sknet._network.tracing import activations as hidden_activations
 from sknet._network.tracing import input_gradients as network_gradients
 from sknet.activations import Activation
@@ -157,8 +160,8 @@ def test_a_row_alone_gives_the_same_bits(rows, net):
 @pytest.mark.skipif(PYTHON_MODE, reason="plain Python multiplies by BLAS, which promises no bits")
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
 def test_threads_give_the_same_bits(rows, net, monkeypatch, sparse):
-    monkeypatch.setattr(_team, "LEAST_SHARED_OUT", 0)
-    monkeypatch.setattr(_team, "cpu_count", lambda: 3)
+    monkeypatch.setattr(threads, "MIN_SHARED_FLOPS", 0)
+    monkeypatch.setattr(threads, "cpu_count", lambda: 3)
     X = sp.csr_array(rows[0]) if sparse else rows[0]
     several = clone(net).fit(*rows).set_params(n_jobs=3)
     one, many = (HiddenLayers(FrozenEstimator(v)).fit(X).transform(X) for v in (net, several))

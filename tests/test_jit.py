@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 import sknet
-from sknet._engine import compilation as _jit
+from sknet._engine import compilation
+from sknet._engine.memory import read_only
+from sknet._engine.program import function_address
 
 FIT = """
     import numba.core.event
@@ -79,7 +81,7 @@ def test_change_in_another_file_is_seen(package):
 
 def test_without_a_writeable_cache(package):
     """Where Numba finds no place for its cache, fits work and one warning says what to do."""
-    if not hasattr(_jit.numba.config, "CACHE_LOCATOR_CLASSES"):
+    if not hasattr(compilation.numba.config, "CACHE_LOCATOR_CLASSES"):
         pytest.skip("this Numba cannot be told to find no cache folder")
     cached = run(FIT, package, NUMBA_CACHE_DIR=str(package / "cache")).stdout.split()[1]
     # A locator for zipped code finds none here, as all do in a read-only container.
@@ -101,7 +103,7 @@ def test_import_compiles_nothing_and_leaves_numba_alone(package):
     assert run(code, package).stdout.strip() == "False"
 
 
-def _fill(a):
+def forward(a):
     for i in range(a.size):
         a[i] = 1
 
@@ -109,14 +111,14 @@ def _fill(a):
 def test_one_address_for_all_threads():
     """A function compiled by several threads at once has one address, whose code stays."""
     with ThreadPoolExecutor(8) as pool:
-        addresses = set(pool.map(lambda _: _jit.address(_fill, "forward", np.float64), range(16)))
+        addresses = set(pool.map(lambda _: function_address(forward, np.float64), range(16)))
     assert len(addresses) == 1
-    assert addresses != {_jit.address(_fill, "forward", np.float32)}
+    assert addresses != {function_address(forward, np.float32)}
 
 
-def test_frozen_is_a_view():
+def test_read_only_is_a_view():
     a = np.zeros(3)
-    view = _jit.read_only(a)
+    view = read_only(a)
     assert not view.flags.writeable
     assert a.flags.writeable
     assert np.shares_memory(a, view)

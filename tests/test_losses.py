@@ -14,8 +14,7 @@ from sklearn import linear_model, metrics
 from sklearn.model_selection import train_test_split
 
 from sknet import MLPClassifier, MLPRegressor
-from sknet._engine.compilation import execute, kernel
-from sknet._engine.program import Program
+from sknet._engine.program import Program, run_program
 from sknet.losses import Loss
 
 
@@ -87,21 +86,15 @@ def batch(case, n=40, seed=0):
     return scores, y, rng.gamma(2.0, size=n)
 
 
-@kernel
-def run_program(table, n, like):
-    execute(table, 0, n, like)
-
-
 def run(case, scores, y, weights):
     """Return values and derivatives of the compiled loss, and predictions of the link."""
     settings = np.array(case.settings, scores.dtype)
     delta, values = np.full_like(scores, np.nan), np.full(len(scores), np.nan)
     linked = scores.copy()
     program = Program(scores.dtype)
-    program.add("loss", case.part.loss, scores, y, weights, settings, delta, values)
-    program.add("link", case.part.link, linked, settings)
-    table, _ = program.finish()
-    run_program(table, 2, scores)
+    program.add(case.part.loss, scores, y, weights, settings, delta, values)
+    program.add(case.part.link, linked, settings)
+    run_program(program.finish().instructions, 2, scores)
     return values, delta, linked
 
 

@@ -10,9 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknet._engine.threads import Team
-from sknet._network.network import PREDICT_ROWS, Layout, Network, as_kernel_input
-from sknet._training.epoch import MICROBATCH, Data, Recipe, Training
+from sknet._engine.memory import as_kernel_input
+from sknet._engine.threads import ThreadTeam
+from sknet._network.layout import Layout
+from sknet._network.network import Network
+from sknet._network.prediction import PREDICT_ROWS, Predictor
+from sknet._training.contract import Dataset, Regularization
+from sknet._training.epoch import EpochRunner
+from sknet._training.workspace import MICROBATCH
 from sknet.activations import Activation
 from sknet.losses import Loss
 
@@ -56,9 +61,10 @@ def loss_and_grad(network, X, targets, weights, sparse=False):
     """Return the kernels' objective and gradient over all rows."""
     X = as_kernel_input(sp.csr_array(X) if sparse else X)
     n = len(targets)
-    training = Training(network, Data(X, targets, weights), n, n, Recipe(l2=ALPHA))
-    total = training.run(Team(None, 0), np.arange(n), np.zeros(1))
-    return total / n, training.grad
+    rows = np.arange(n, dtype=np.int64)
+    runner = EpochRunner(network, Dataset(X, targets, weights, rows), n, Regularization(l2=ALPHA))
+    total = runner.run(ThreadTeam(None, 0), rows, np.zeros(1))
+    return total / n, runner.grad
 
 
 def naive_objective(network, params, X, targets, weights):
@@ -115,8 +121,8 @@ def test_squared_error_of_several_outputs():
 
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
 @pytest.mark.parametrize("n", [MICROBATCH, MICROBATCH + 1, 2 * MICROBATCH, 2 * MICROBATCH + 13])
-def test_batch_in_pieces(n, sparse):
-    """A batch that is taken in several pieces is the sum of them."""
+def test_minibatch_in_microbatches(n, sparse):
+    """The gradient of a minibatch is the sum of those of its microbatches."""
     network, X, targets, weights = problem("log_loss", 2, True, n=n)
     value, grad = loss_and_grad(network, X, targets, weights, sparse)
     expected = naive_objective(network, network.params, X, targets, weights)
@@ -165,7 +171,7 @@ def test_any_shape(n, units, activation, sparse, seed):
     X, targets = rng.normal(size=(n, units[0])), rng.normal(size=(n, units[-1]))
     data = as_kernel_input(sp.csr_array(X) if sparse else X)
     expected = naive.scores(*layout.split(params), X, activation)
-    assert_allclose(network.scores(data), expected, rtol=1e-9, atol=1e-9)
+    assert_allclose(Predictor(network).scores(data), expected, rtol=1e-9, atol=1e-9)
     value, _ = loss_and_grad(network, X, targets, np.ones(n), sparse)
     expected = naive_objective(network, params, X, targets, np.ones(n))
     assert_allclose(value, expected, rtol=1e-9)
@@ -180,10 +186,10 @@ def test_prediction_in_chunks(loss, n, sparse):
     network, X, *_ = problem(loss, 2, False, n=n)
     data = as_kernel_input(sp.csr_array(X) if sparse else X)
     scores = naive.scores(*network.layout.split(network.params), X, "tanh")
-    assert_allclose(network.scores(data), scores, rtol=1e-11, atol=1e-12)
+    assert_allclose(Predictor(network).scores(data), scores, rtol=1e-11, atol=1e-12)
     linked = scores.copy()
     network.loss.link(linked, network.settings)
-    assert_allclose(network.scores(data, link=True), linked, rtol=1e-10, atol=1e-12)
+    assert_allclose(Predictor(network).scores(data, link=True), linked, rtol=1e-10, atol=1e-12)
 
 
 def test_layout_views():

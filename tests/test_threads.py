@@ -13,8 +13,8 @@ import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 
 from sknet import MLPClassifier, MLPRegressor
-from sknet._engine import threads as _team
-from sknet._engine.threads import Team
+from sknet._engine import threads
+from sknet._engine.threads import ThreadTeam
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -24,14 +24,14 @@ def all_threads(monkeypatch):
     """Let every run use all threads asked for, even more than cores, and count them."""
     used = []
 
-    def rounds(team, n_steps):
+    def schedule_steps(team, n_steps):
         used.append(team.n_threads)
         yield team.n_threads, slice(0, n_steps)
 
-    monkeypatch.setattr(Team, "rounds", rounds)
-    monkeypatch.setattr(_team, "cpu_count", lambda: 8)
-    monkeypatch.setattr(_team, "LEAST_WORK", 0)
-    monkeypatch.setattr(_team, "LEAST_SHARED_OUT", 0)
+    monkeypatch.setattr(ThreadTeam, "schedule_steps", schedule_steps)
+    monkeypatch.setattr(threads, "cpu_count", lambda: 8)
+    monkeypatch.setattr(threads, "MIN_STEP_FLOPS", 0)
+    monkeypatch.setattr(threads, "MIN_SHARED_FLOPS", 0)
     return used
 
 
@@ -138,49 +138,43 @@ def test_joblib_context_gives_n_jobs(digits, all_threads):
 
 
 def test_small_networks_keep_one_thread(diabetes, monkeypatch):
-    monkeypatch.setattr(_team, "cpu_count", lambda: 8)
-    team = Team(8, work=_team.LEAST_WORK - 1)
+    monkeypatch.setattr(threads, "cpu_count", lambda: 8)
+    team = ThreadTeam(8, flops=threads.MIN_STEP_FLOPS - 1)
     assert team.n_threads == 1
-    assert Team(8, work=_team.LEAST_WORK).n_threads == 8
+    assert ThreadTeam(8, flops=threads.MIN_STEP_FLOPS).n_threads == 8
     assert MLPRegressor(n_jobs=-1, max_iter=2).fit(*diabetes).n_iter_ == 2
 
 
 def test_never_more_threads_than_cores(monkeypatch):
-    monkeypatch.setattr(_team, "cpu_count", lambda: 2)
-    assert Team(64, work=1e9).n_threads == 2
+    monkeypatch.setattr(threads, "cpu_count", lambda: 2)
+    assert ThreadTeam(64, flops=1e9).n_threads == 2
 
 
 @pytest.mark.parametrize("n_steps", [1, 7, 16, 17, 49, 469, 5000])
-@pytest.mark.parametrize("work", [_team.LEAST_WORK, _team.SURE_WORK])
+@pytest.mark.parametrize("work", [threads.MIN_STEP_FLOPS, threads.SURE_STEP_FLOPS])
 @pytest.mark.parametrize("faster", [1, 2])
 def test_the_faster_way_is_taken_and_the_other_tried_again(n_steps, faster, work, monkeypatch):
     """Every step runs once and in order, and but few of them on the slower number of threads."""
-    clock = [0.0]
-    monkeypatch.setattr(_team, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(_team, "cpu_count", lambda: 2)
+    monkeypatch.setattr(threads, "cpu_count", lambda: 2)
     chosen = []
 
-    def kernel(begin, end, thread, n_threads):
-        if thread == 0:
-            chosen.extend([n_threads] * (end - begin))
-            clock[0] += (end - begin) * (2.0 if n_threads == faster else 3.0)
-
-    n_epochs = 2 * _team.TRY_AGAIN
-    with Team(2, work=work) as team:
+    n_epochs = 2 * threads.RETRY_SHARE
+    with ThreadTeam(2, flops=work) as team:
         for _ in range(n_epochs):
             at = 0
-            for n, part in team.rounds(n_steps):
+            for n, part in team.schedule_steps(n_steps):
                 assert part.start == at
                 assert part.stop > part.start
                 at = part.stop
-                seats = [(thread, n) for thread in range(n)]
-                team.run(kernel, seats, part.stop - part.start, part.start, part.stop)
+                chosen.extend([n] * (part.stop - part.start))
+                seconds = 2.0 if n == faster else 3.0
+                team.record(n, part.stop - part.start, (part.stop - part.start) * seconds)
             assert at == n_steps
     slower = 3 - faster
-    # Twice each at first, then one part in TRY_AGAIN, or at least a step in an epoch.
-    again = max(len(chosen) / _team.TRY_AGAIN, n_epochs if n_steps > _team.FEW else 0)
+    # Twice each at first, then one part in RETRY_SHARE, or at least a step in an epoch.
+    again = max(len(chosen) / threads.RETRY_SHARE, n_epochs if n_steps > threads.FEW_STEPS else 0)
     # Where several are sure to pay, the first epoch does not ask, nor does one in fifty.
-    unasked = n_steps if work == _team.SURE_WORK else 0
+    unasked = n_steps if work == threads.SURE_STEP_FLOPS else 0
     assert 0 < chosen.count(slower) <= again + 2 * n_steps + unasked
     assert chosen[0] == (2 if unasked else 1)
     assert chosen[-1] == faster or n_steps == 1

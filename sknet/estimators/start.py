@@ -65,7 +65,7 @@ def network_to_train(
 
     loss = Loss.find(model.loss, targets.kind)
     settings = loss.settings(vars(model))
-    n_outputs = targets.n_outputs(encoded, loss, settings)
+    n_outputs = targets.n_outputs(encoded, vars(model))
     names = hidden_activations(model.activation, len(hidden))
     if fitted is None:
         layout = Layout((X.shape[1], *hidden, n_outputs))

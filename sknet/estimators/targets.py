@@ -147,7 +147,7 @@ class ClassTargets:
             correct = ((scores > 0) == (targets > 0)).all(axis=1)
         return float(np.average(correct, weights=weights))
 
-    def n_outputs(self, targets: np.ndarray, loss: type[Loss], settings: Sequence[float]) -> int:
+    def n_outputs(self, targets: np.ndarray, parameters: Mapping[str, Any]) -> int:
         """Return the number of units of the last layer."""
         return len(self.classes) if self.is_multiclass else targets.shape[1]
 
@@ -258,9 +258,9 @@ class NumericTargets:
         ]
         return float(np.mean(scores))
 
-    def n_outputs(self, targets: np.ndarray, loss: type[Loss], settings: Sequence[float]) -> int:
+    def n_outputs(self, targets: np.ndarray, parameters: Mapping[str, Any]) -> int:
         """Return the number of units of the last layer."""
-        return targets.shape[1] * max(1, len(self.quantiles))
+        return self.loss.n_outputs(targets.shape[1], parameters)
 
     def strata(self, targets: np.ndarray) -> np.ndarray | None:
         """Return None: numbers are not stratified."""
