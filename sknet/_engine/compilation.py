@@ -34,6 +34,7 @@ from numba.core.cgutils import for_range, get_or_insert_function
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from sknet._engine import vector_math  # noqa: F401  (registers exp and tanh with Numba)
 from sknet._engine.simd import VECTOR_BITS
 from sknet._engine.views import array_at
 
