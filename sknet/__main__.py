@@ -1,4 +1,4 @@
-"""``python -m sknet``: the command line."""
+"""The entry point of ``python -m sknet``."""
 
 from sknet._cli.main import main
 

@@ -1,7 +1,7 @@
-"""What a fitted network looks like: its loss curve and its first weights.
+"""Plots of fitted networks: the loss curve, and the weights of the first layer.
 
-The classes follow scikit-learn's convention for displays, read public fitted
-attributes only, and so serve scikit-learn's own perceptrons as well.
+The classes follow scikit-learn's convention for displays. They read only public
+fitted attributes, so they plot scikit-learn's own perceptrons, too.
 """
 
 from __future__ import annotations
@@ -19,33 +19,35 @@ if TYPE_CHECKING:
 
 
 class LossCurveDisplay:
-    """Training loss of each epoch, and validation scores where there are any.
+    """Plot of the training loss and the validation score against the epoch.
 
-    Make it by :meth:`from_estimator`.
+    Create it with :meth:`from_estimator`.
 
     Parameters
     ----------
     loss_curve : array-like of shape (n_epochs,)
         Training loss of each epoch.
     validation_scores : array-like of shape (n_epochs,), default=None
-        Score on held-out data after each epoch; None: there is none.
+        Score on the validation data after each epoch. None if training had no
+        validation data.
     name : str, default=None
-        What the legend calls the estimator; None: no name.
+        Name of the estimator in the legend. None shows no name.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
         Axes with the loss.
     validation_ax_ : matplotlib Axes or None
-        Axes with the validation scores, on the right side of the same frame.
+        Axes with the validation scores. Its scale is on the right side. None if
+        there are no validation scores.
     figure_ : matplotlib Figure
-        Figure that holds both.
+        Figure that contains the axes.
     lines_ : list of matplotlib Line2D
-        The loss and, where there are any, the validation scores.
+        The line of the loss and, if there are any, that of the validation scores.
 
     See Also
     --------
-    WeightsDisplay : What the first layer looks for.
+    WeightsDisplay : Plot of the weights of the first layer.
 
     Examples
     --------
@@ -85,28 +87,30 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted perceptron, sknet's or scikit-learn's, or a pipeline or a
-            search whose last fitted estimator is one.
+            A fitted multilayer perceptron of sknet or scikit-learn. It may be
+            the last step of a pipeline, or the best estimator of a search.
         name : str, default=None
-            What the legend calls the estimator; None: its class's name.
+            Name of the estimator in the legend. None uses the name of its class.
         ax : matplotlib Axes, default=None
-            Axes to draw the loss on; None: new ones.
+            Axes to plot the loss on. None creates new axes.
         validation_ax : matplotlib Axes, default=None
-            Axes to draw validation scores on; None: new ones on the right.
+            Axes to plot the validation scores on. None creates new axes, which
+            share the x-axis of the loss.
         **line_kwargs : dict
             Passed to :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
         LossCurveDisplay
-            The display, drawn.
+            The display, plotted.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         ValueError
-            If it has recorded no loss curve, as scikit-learn's with ``solver='lbfgs'``.
+            If the estimator has no loss curve. scikit-learn's perceptrons have
+            none with ``solver='lbfgs'``.
         """
         network = _last_estimator(estimator)
         if not getattr(network, "loss_curve_", None):
@@ -129,17 +133,19 @@ class LossCurveDisplay:
         validation_ax: Axes | None = None,
         **line_kwargs: Any,
     ) -> Self:
-        """Draw.
+        """Plot the loss curve.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw the loss on; None: new ones.
+            Axes to plot the loss on. None creates new axes.
         name : str, default=None
-            What the legend calls the estimator; None: the display's own name.
+            Name of the estimator in the legend. None uses the name that the
+            display was created with.
         validation_ax : matplotlib Axes, default=None
-            Axes to draw validation scores on; None: new ones on the right.
-            Give the first display's `validation_ax_` to compare several.
+            Axes to plot the validation scores on. None creates new axes, which
+            share the x-axis of the loss. To compare several estimators, pass
+            the `ax_` and `validation_ax_` of the first display to the others.
         **line_kwargs : dict
             Passed to :meth:`matplotlib.axes.Axes.plot`.
 
@@ -164,11 +170,11 @@ class LossCurveDisplay:
             self.lines_ += right.plot(epochs, self.validation_scores, **style)
             right.set_ylabel("Validation score")
             self.validation_ax_ = right
-        self._legend()
+        self._draw_legend()
         return self
 
-    def _legend(self) -> None:
-        # One legend for both axes, on the upper one: the other would draw its lines across it.
+    def _draw_legend(self) -> None:
+        # The axes drawn last have one legend for both axes. Lines drawn later would cover it.
         axes = [self.ax_] if self.validation_ax_ is None else [self.ax_, self.validation_ax_]
         handles = [line for ax in axes for line in ax.get_legend_handles_labels()[0]]
         for ax in axes:
@@ -178,31 +184,31 @@ class LossCurveDisplay:
 
 
 class WeightsDisplay:
-    """Weights of the first layer, each unit's as one image.
+    """Plot of the weights of the first layer, with one image for each unit.
 
-    All images share one scale, symmetric about zero, and stand in the order of
-    the units. Make it by :meth:`from_estimator`.
+    The images are in the order of the units. They share one colour scale, which
+    is symmetric about zero. Create the display with :meth:`from_estimator`.
 
     Parameters
     ----------
     weights : ndarray of shape (n_features, n_units)
-        First layer's weights.
+        Weights of the first layer.
     image_shape : tuple of int, default=None
-        Height and width of the images that the features are pixels of, row by
-        row; None: they are square.
+        Height and width of an image. The features are its pixels, row by row.
+        None is for square images.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
         Axes with the images.
     figure_ : matplotlib Figure
-        Figure that holds them.
+        Figure that contains the axes.
     images_ : list of matplotlib AxesImage
         One image for each unit.
 
     See Also
     --------
-    LossCurveDisplay : How training went.
+    LossCurveDisplay : Plot of the training loss and the validation score.
 
     Examples
     --------
@@ -230,35 +236,36 @@ class WeightsDisplay:
         ax: Axes | None = None,
         **image_kwargs: Any,
     ) -> Self:
-        """Plot the first layer of a fitted estimator.
+        """Plot the weights of the first layer of a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator
-            A fitted perceptron, sknet's or scikit-learn's, or a pipeline or a
-            search whose last fitted estimator is one.
+            A fitted multilayer perceptron of sknet or scikit-learn. It may be
+            the last step of a pipeline, or the best estimator of a search.
         image_shape : tuple of int, default=None
-            Height and width of the images that the features are pixels of,
-            row by row; None: they are square.
+            Height and width of an image. The features are its pixels, row by
+            row. None is for square images.
         n_units : int, default=None
-            How many units to show, the first ones, >= 1; None: all.
+            Number of units to show, >= 1, starting with the first. None shows
+            all units.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None: new ones.
+            Axes to plot on. None creates new axes.
         **image_kwargs : dict
             Passed to :meth:`matplotlib.axes.Axes.imshow`.
 
         Returns
         -------
         WeightsDisplay
-            The display, drawn.
+            The display, plotted.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         ValueError
-            If it has no weights, `n_units` is below 1, or the features do not
-            fill an image of that shape.
+            If the estimator has no weights, if `n_units` is below 1, or if the
+            number of features is not that of the pixels of an image.
         """
         network = _last_estimator(estimator)
         if not hasattr(network, "coefs_"):
@@ -269,12 +276,12 @@ class WeightsDisplay:
         return display.plot(ax, **image_kwargs)
 
     def plot(self, ax: Axes | None = None, **image_kwargs: Any) -> Self:
-        """Draw.
+        """Plot the weights.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None: new ones.
+            Axes to plot on. None creates new axes.
         **image_kwargs : dict
             Passed to :meth:`matplotlib.axes.Axes.imshow`.
 
@@ -286,7 +293,7 @@ class WeightsDisplay:
         Raises
         ------
         ValueError
-            If the features do not fill an image of that shape.
+            If the number of features is not that of the pixels of an image.
         """
         n_features, n_units = self.weights.shape
         height, width = self.image_shape or (isqrt(n_features), isqrt(n_features))
@@ -308,7 +315,7 @@ class WeightsDisplay:
             image = column.reshape(height, width)
             self.images_.append(self.ax_.imshow(image, extent=extent, **style))
         n_rows = ceil(n_units / n_columns)
-        # Each image has set the limits to its own frame.
+        # Each call of imshow has set the limits to those of its own image.
         self.ax_.set_xlim(-gap, min(n_units, n_columns) * (width + gap))
         self.ax_.set_ylim(n_rows * (height + gap), -gap)
         self.ax_.set_axis_off()
@@ -316,7 +323,7 @@ class WeightsDisplay:
 
 
 def _last_estimator(estimator: Any) -> Any:
-    """Return the perceptron inside pipelines, searches and target transformers."""
+    """Return the last fitted estimator of pipelines, searches and target transformers."""
     while True:
         check_is_fitted(estimator)
         if isinstance(estimator, Pipeline):

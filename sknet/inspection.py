@@ -1,4 +1,4 @@
-"""Looking inside fitted networks: hidden layers as features, and what a score hangs on."""
+"""Inspection of fitted networks: activations of hidden layers, and gradients by the input."""
 
 from __future__ import annotations
 
@@ -24,37 +24,38 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 
 from sknet.estimators.base import BaseMLP
 
-# Rows of a sparse X that are made dense at a time, to multiply gradients by them.
+# Number of rows of a sparse X that are converted to dense at a time for gradient times input.
 DENSE_ROWS = 1024
 
 
 class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
-    """Features that a multilayer perceptron has learnt: what its hidden units put out.
+    """Transformer to the activations of the hidden layers of a multilayer perceptron.
 
-    For row x, hidden layer l puts out a_l = f(a_{l-1} W_l + b_l), with
-    a_{-1} = x and f the layer's activation.
+    The activations of hidden layer l for a row x are a_l = f(a_{l-1} W_l + b_l),
+    with a_{-1} = x and the activation function f of the layer.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        sknet's. `fit` fits a clone of it; to keep a fitted one as it is, wrap
-        it in a :class:`sklearn.frozen.FrozenEstimator`.
+        A network of sknet. `fit` fits a clone of it. To use a network that is
+        already fitted, wrap it in a :class:`sklearn.frozen.FrozenEstimator`.
     layer : int or 'all', default=-1
-        Which hidden layer, counted from the input from 0, or from the output
-        from -1. 'all' puts all of them side by side, in their order.
+        Index of the hidden layer. 0 is the layer next to the input, -1 the layer
+        next to the output. 'all' concatenates the activations of all hidden layers.
 
     Attributes
     ----------
     estimator_ : MLPClassifier or MLPRegressor
         The fitted network.
     n_features_in_ : int
-        Features seen in `fit`.
+        Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, where X was a data frame with names that are strings.
+        Names of the features seen in `fit`. It exists only if X had feature
+        names that are all strings.
 
     See Also
     --------
-    input_gradients : What in the input a score hangs on.
+    input_gradients : Gradients of a score with respect to the input.
 
     Examples
     --------
@@ -75,7 +76,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         self.estimator = estimator
         self.layer = layer
 
-    # The network is not validated yet: its own `fit` does that.
+    # The fit of the network validates the parameters of the network.
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Self:
         """Fit the network, unless it is frozen.
@@ -85,10 +86,11 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The network's targets. Only a frozen one needs none.
+            Targets of the network. A frozen network needs none.
         **fit_params : dict
-            Passed to the network's `fit`, for instance `sample_weight`; with
-            scikit-learn's metadata routing only what it requests.
+            Passed to `fit` of the network, for instance `sample_weight`. With
+            scikit-learn's metadata routing enabled, only the metadata that the
+            network requests are passed.
 
         Returns
         -------
@@ -98,25 +100,25 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         TypeError
-            If the estimator is not one of sknet's networks.
+            If the estimator is not a network of sknet.
         ValueError
-            If the network has no such hidden layer; and as its own `fit`.
+            If the network has no such hidden layer, or if its `fit` raises one.
         """
         _network_of(self.estimator)
         if get_config()["enable_metadata_routing"]:
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
         fitted = clone(self.estimator).fit(X, y, **fit_params)
-        self._layers(_network_of(fitted))
+        self._layer_indices(_network_of(fitted))
         self.estimator_ = fitted
         self.n_features_in_ = fitted.n_features_in_
         if hasattr(fitted, "feature_names_in_"):
             self.feature_names_in_ = fitted.feature_names_in_
-        elif hasattr(self, "feature_names_in_"):  # of a fit before
+        elif hasattr(self, "feature_names_in_"):  # from an earlier fit
             del self.feature_names_in_
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Return what the units of the layer put out.
+        """Return the activations of the hidden layer.
 
         Parameters
         ----------
@@ -126,7 +128,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_units)
-            In the dtype of the network's weights.
+            Activations, in the dtype of the weights of the network.
         """
         from sknet._engine.memory import as_kernel_input
         from sknet._network.tracing import activations
@@ -137,29 +139,32 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         X = validate_data(
             self, X, accept_sparse="csr", dtype=network.params.dtype, order="C", reset=False
         )
-        return activations(network, as_kernel_input(X), self._layers(mlp), mlp.n_jobs)
+        return activations(network, as_kernel_input(X), self._layer_indices(mlp), mlp.n_jobs)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the units' names, 'hidden0_0' being the first unit of the first hidden layer.
+        """Return the names of the units.
+
+        'hidden0_0' is the first unit of the first hidden layer.
 
         Parameters
         ----------
         input_features : array-like of str of shape (n_features_in_,), default=None
-            Only compared with what `fit` has seen.
+            Names of the features. They are only checked against those seen in `fit`.
 
         Returns
         -------
         ndarray of shape (n_units,)
-            Strings, as objects.
+            Strings, in an array of dtype object.
         """
         check_is_fitted(self, "estimator_")
         _check_feature_names_in(self, input_features, generate_names=False)
         mlp = _network_of(self.estimator_)
-        names = [f"hidden{l}_{j}" for l in self._layers(mlp) for j in range(mlp.coefs_[l].shape[1])]
+        layers = self._layer_indices(mlp)
+        names = [f"hidden{l}_{j}" for l in layers for j in range(mlp.coefs_[l].shape[1])]
         return np.array(names, dtype=object)
 
-    def _layers(self, mlp: BaseMLP) -> range:
-        """Return the numbers of the layers that `layer` asks for."""
+    def _layer_indices(self, mlp: BaseMLP) -> range:
+        """Return the indices of the hidden layers that the parameter `layer` selects."""
         n_hidden = len(mlp.coefs_) - 1
         if n_hidden == 0:
             raise ValueError(
@@ -173,24 +178,24 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
                 f"layer={self.layer}, but the network has {n_hidden} hidden layers: give an "
                 f"integer from {-n_hidden} to {n_hidden - 1}, or 'all'."
             )
-        chosen = self.layer % n_hidden
-        return range(chosen, chosen + 1)
+        index = self.layer % n_hidden
+        return range(index, index + 1)
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return who takes what metadata: the network, when it is fitted.
+        """Return the routing of metadata: `fit` passes them to `fit` of the network.
 
         Returns
         -------
         MetadataRouter
-            As scikit-learn's metadata routing has it.
+            The routing, for scikit-learn.
         """
         mapping = MethodMapping()
-        for caller in ("fit", "fit_transform"):  # the second is a pipeline's
+        for caller in ("fit", "fit_transform"):  # pipelines call fit_transform
             mapping.add(caller=caller, callee="fit")
         return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
 
     def __sklearn_tags__(self) -> Any:
-        """Return the tags: those of the network, for what it takes."""
+        """Return the tags. Those of the inputs and targets are the network's."""
         tags = super().__sklearn_tags__()
         inner = get_tags(self.estimator)
         tags.input_tags.sparse = inner.input_tags.sparse
@@ -202,46 +207,51 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
 def input_gradients(
     estimator: Any, X: Any, target: Any = None, *, multiply_by_inputs: bool = False
 ) -> np.ndarray:
-    """Return how a raw score of each row changes with each of its features.
+    """Return the gradient of a raw score with respect to the features, for each row.
 
-    The derivative d score / d x of [1]_ (there its absolute value is shown as a
-    *saliency map*), in units of the score per unit of the feature. The score is
-    the raw one, before any link: for a classifier that of `decision_function`,
-    log-odds in nats; for a regressor the prediction, its logarithm with
-    ``loss='poisson'`` or 'gamma', and with ``non_crossing`` what adds up to it.
-    After the link the derivative would vanish wherever a class
-    is certain. For two classes the log-odds of ``classes_[0]`` are those of
-    ``classes_[1]`` with the other sign.
+    The gradient is d score / d x, in units of the score per unit of the feature.
+    Its absolute value is called a *saliency map* [1]_.
+
+    The raw score is the one before the link function. For a classifier it is
+    that of `decision_function`, log-odds in nats. The log-odds of ``classes_[0]``
+    of two classes are minus those of ``classes_[1]``. For a regressor it is the
+    prediction, or the logarithm of the prediction with ``loss='poisson'`` or
+    ``'gamma'``. With ``non_crossing=True``, the score of each quantile but the
+    lowest is the z whose log(1 + exp(z)) is added to the quantile below. The
+    gradient after the link would vanish wherever a class is certain.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        sknet's, fitted; or one in a :class:`sklearn.frozen.FrozenEstimator`.
+        A fitted network of sknet. It may be in a
+        :class:`sklearn.frozen.FrozenEstimator`.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Input data. The result is dense even for sparse X.
     target : label or int, default=None
-        Whose score: a class of `classes_`, for multilabel targets and several
-        outputs the number of the output. None: of each row the class that is
-        predicted, or a regressor's only output.
+        The score: one of `classes_`, or the index of the output for multilabel
+        targets and for regressors. None uses the predicted class of each row,
+        or the only output of a network.
     multiply_by_inputs : bool, default=False
-        Whether to return gradient times input, x d score / d x, [2]_: what each
-        feature adds to the score, to first order, in units of the score.
+        Whether to return the gradient times the input, x d score / d x [2]_. It
+        is the contribution of each feature to the score, to first order, in
+        units of the score.
 
     Returns
     -------
     ndarray of shape (n_samples, n_features)
-        In the dtype of the network's weights.
+        Gradients, in the dtype of the weights of the network.
 
     Raises
     ------
     TypeError
-        If the estimator is not one of sknet's networks.
+        If the estimator is not a network of sknet.
     ValueError
-        If there is no such target, or several and none is given.
+        If there is no such target, or if `target` is None and the network has
+        several outputs that are not classes.
 
     See Also
     --------
-    HiddenLayers : What hidden units put out, as features.
+    HiddenLayers : Transformer to the activations of hidden layers.
 
     References
     ----------
@@ -267,7 +277,7 @@ def input_gradients(
     mlp = _network_of(estimator)
     check_is_fitted(mlp, "coefs_")
     network = mlp._network()
-    outputs, signs = _scores_asked_for(mlp, X, target)
+    outputs, signs = _score_indices(mlp, X, target)
     X = validate_data(
         mlp, X, accept_sparse="csr", dtype=network.params.dtype, order="C", reset=False
     )
@@ -280,8 +290,11 @@ def input_gradients(
     return result
 
 
-def _scores_asked_for(mlp: BaseMLP, X: Any, target: Any) -> tuple[Any, Any]:
-    """Return the number of the raw score and the sign to take it with, of all rows or of each."""
+def _score_indices(mlp: BaseMLP, X: Any, target: Any) -> tuple[Any, Any]:
+    """Return the index of the raw score and its sign.
+
+    Each is one integer for all rows, or an array of one integer for each row.
+    """
     is_multilabel = is_classifier(mlp) and mlp._label_binarizer.y_type_.startswith("multilabel")
     if is_classifier(mlp) and not is_multilabel:
         if target is None:
@@ -306,7 +319,7 @@ def _scores_asked_for(mlp: BaseMLP, X: Any, target: Any) -> tuple[Any, Any]:
 
 
 def _network_of(estimator: Any) -> Any:
-    """Return the network itself, out of the wrapper that keeps it from being fitted."""
+    """Return the network, without its FrozenEstimator if it has one."""
     mlp = estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
     if not isinstance(mlp, BaseMLP):
         raise TypeError(

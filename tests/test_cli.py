@@ -1,4 +1,4 @@
-"""``python -m sknet``: its commands do what they say, and refuse what they cannot do."""
+"""The commands of ``python -m sknet``, and the errors for invalid arguments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_info
 
 import sknet
-from sknet._cli import digits as job
+from sknet._cli import digits
 from sknet._cli.main import main
 from sknet.activations import Activation
 from sknet.losses import Loss
@@ -27,7 +27,7 @@ GRID = ["--hidden", "30", "20,10", "--learning-rates", "0.01", "--folds", "2", "
 
 
 def run(*arguments, **environment):
-    """Run Python in a process of its own, with the JIT unless `environment` switches it off."""
+    """Run Python in a new process, with compilation unless `environment` disables it."""
     return subprocess.run(
         [sys.executable, *arguments],
         env={**os.environ, "NUMBA_DISABLE_JIT": "0", **environment},
@@ -37,27 +37,30 @@ def run(*arguments, **environment):
 
 
 def row(output, label):
-    """Return the two columns of a line of the report."""
+    """Return the values of scikit-learn and of sknet in a line of the report."""
     return re.search(rf"^{label} +(\S.*?)  +(\S.*)$", output, re.MULTILINE).groups()
 
 
-def test_digits_compares_both_and_draws(tmp_path):
+def test_digits_compares_both_and_saves_the_figure(tmp_path):
     figure = tmp_path / "figure.png"
     done = run("-m", "sknet", "digits", *GRID, "--output", str(figure))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"sknet {sknet.__version__}, Python ")
-    assert "1437 images to train on, 360 to test on, float64. 2 candidates x 2 folds" in done.stdout
+    sizes = "1437 training images, 360 test images, float64. 2 candidates x 2 folds, 1 process"
+    assert sizes in done.stdout
     for label in ("cross-validated accuracy", "test accuracy"):
-        theirs, ours = row(done.stdout, label)
-        assert 0.9 < float(theirs) == float(ours) < 1
+        sklearn_value, sknet_value = row(done.stdout, label)
+        assert 0.9 < float(sklearn_value) == float(sknet_value) < 1
     for label in ("best hidden layers", "best learning rate", "fits stopped at 40 epochs"):
-        theirs, ours = row(done.stdout, label)
-        assert theirs == ours
+        sklearn_value, sknet_value = row(done.stdout, label)
+        assert sklearn_value == sknet_value
     assert "Both chose the same parameters: yes." in done.stdout
     assert "Test predictions that differ: 0 of 360." in done.stdout
     assert float(re.search(r"sknet is (\S+) times as fast", done.stdout)[1]) > 0
     assert len(re.findall(r"^ +\d( +\d\.\d{3}){3} +\d+$", done.stdout, re.MULTILINE)) == 10
-    progress = [f"{who}: {k} of 2 candidates" for who in ("scikit-learn", "sknet") for k in (1, 2)]
+    progress = [
+        f"{name}: {k} of 2 candidates" for name in ("scikit-learn", "sknet") for k in (1, 2)
+    ]
     assert done.stderr.splitlines() == progress
     image = imread(figure)
     assert min(image.shape[:2]) >= 1000
@@ -72,43 +75,43 @@ def test_digits_counts_fits_that_did_not_converge(capsys, recwarn):
     assert not [w for w in recwarn if "converge" in str(w.message)]
 
 
-def test_digits_goes_without_matplotlib(tmp_path, capsys, monkeypatch):
+def test_digits_runs_without_matplotlib(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     figure = tmp_path / "figure.png"
     main(["digits", *GRID[:-1], "1", "--dtype", "float32", "--output", str(figure)])
     output = capsys.readouterr().out
-    assert "figure is left out" in output
+    assert "No figure is saved" in output
     assert "python -m pip install 'sknet-mlp[plot]'" in output
-    assert "on, float32. " in output
+    assert "360 test images, float32. " in output
     assert row(output, "seconds of the search")
     assert not figure.exists()
 
 
 def test_processes_of_a_search_have_one_thread(monkeypatch):
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")  # to be overridden
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")  # the search overrides this
     parent = os.getpid()
 
     def scores(model, X, y):
         threads = [library["num_threads"] for library in threadpool_info()]
         return {"accuracy": 1.0, "threads": max(threads), "elsewhere": os.getpid() != parent}
 
-    monkeypatch.setattr(job, "_scores", scores)
-    settings = job.Settings([(2,), (3,)], [0.1, 0.01], 2, 1, 0, 2, "float64", None)
+    monkeypatch.setattr(digits, "_scores", scores)
+    settings = digits.Settings([(2,), (3,)], [0.1, 0.01], 2, 1, 0, 2, "float64", None)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 4)), np.repeat([0, 1], 20)
-    data = job.Digits(X, X, y, y)
-    result = job._search("sknet", sknet.MLPClassifier(max_iter=1), settings, data)
+    data = digits.Digits(X, X, y, y)
+    result = digits._search("sknet", sknet.MLPClassifier(max_iter=1), settings, data)
     np.testing.assert_array_equal(result.grid.cv_results_["mean_test_threads"], 1)
     np.testing.assert_array_equal(result.grid.cv_results_["mean_test_elsewhere"], 1)
     assert result.predictions.shape == y.shape
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_progress_leaves_the_search_as_it_is(n_jobs):
+def test_progress_does_not_change_the_search(n_jobs):
     X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 3
     grid = {"C": [1e-3, 0.1, 10], "fit_intercept": [True]}
     plain = GridSearchCV(LogisticRegression(), grid, cv=3).fit(X, y)
-    ours = job.GridSearch(LogisticRegression(), grid, cv=3, n_jobs=n_jobs)
+    ours = digits.GridSearch(LogisticRegression(), grid, cv=3, n_jobs=n_jobs)
     advances: list[int] = []
     ours.advance = advances.append
     with joblib.parallel_config("threading"):
@@ -139,7 +142,7 @@ def test_progress_leaves_the_search_as_it_is(n_jobs):
         ("warmup --dtype int8", "--dtype: invalid choice: 'int8'.*float64.*float32"),
     ],
 )
-def test_bad_arguments_are_named(arguments, message, tmp_path, capsys):
+def test_invalid_arguments_are_named(arguments, message, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(arguments.format(tmp=tmp_path).split())
     assert stopped.value.code == 2
@@ -147,16 +150,16 @@ def test_bad_arguments_are_named(arguments, message, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_check_of_the_output_leaves_files_alone(tmp_path):
+def test_check_of_the_output_changes_no_file(tmp_path):
     old, new = tmp_path / "old.png", tmp_path / "new.PNG"
     old.write_bytes(b"old")
-    job.check_output(old)
-    job.check_output(new)
+    digits.check_output(old)
+    digits.check_output(new)
     assert old.read_bytes() == b"old"
     assert not new.exists()
 
 
-def test_versions_are_those_installed(tmp_path):
+def test_versions(tmp_path):
     done = run("-m", "sknet", "versions", NUMBA_CACHE_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     lines = dict(re.split("  +", line, maxsplit=1) for line in done.stdout.splitlines())
@@ -165,8 +168,7 @@ def test_versions_are_those_installed(tmp_path):
     for name in ("numpy", "scipy", "scikit-learn", "numba", "llvmlite", "joblib", "matplotlib"):
         assert lines[name] == version(name)
     assert re.fullmatch(rf"\S.*, {joblib.cpu_count()} cores", lines["CPU"])
-    assert lines["kernels cached"].startswith(f"in {tmp_path}{os.sep}")
-    assert lines["kernels cached"].endswith(" (writable)")
+    assert lines["kernels cached"] == f"in {tmp_path} (writable)"
 
 
 def test_warmup_compiles_what_fits_need(tmp_path):
@@ -206,10 +208,10 @@ for data in (X, sp.csr_array(X)):
 
 @pytest.mark.parametrize("command", ["versions", "warmup"])
 def test_without_a_cache_commands_say_so(command, capsys, monkeypatch):
-    monkeypatch.setattr("sknet.__main__._cache_folder", lambda: None)
+    monkeypatch.setattr(f"sknet._cli.{command}.cache_folders", list)
     if command == "versions":
         main([command])
-        assert "compiled anew in every process" in capsys.readouterr().out
+        assert "nowhere; every process compiles them again" in capsys.readouterr().out
     else:
-        with pytest.raises(SystemExit, match="set NUMBA_CACHE_DIR to a writable one"):
+        with pytest.raises(SystemExit, match="Set NUMBA_CACHE_DIR to a writable folder"):
             main([command])

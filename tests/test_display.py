@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-import matplotlib
+import matplotlib.pyplot
 import numpy as np
 import pytest
 import sklearn.neural_network

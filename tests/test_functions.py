@@ -1,4 +1,4 @@
-"""The vector exp and tanh of kernels against NumPy's in higher precision."""
+"""The compiled exp and tanh against NumPy's in higher precision."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def compiled_flat(a):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(
-    ("compiled", "reference", "reach", "bound"),
+    ("compiled", "reference", "max_x", "bound"),
     [(compiled_exp, np.exp, 85.0, 1.5), (compiled_tanh, np.tanh, 25.0, 2.5)],
 )
-def test_units_in_the_last_place(compiled, reference, reach, bound, dtype):
-    """Errors stay within a unit or two of the last place.
+def test_units_in_the_last_place(compiled, reference, max_x, bound, dtype):
+    """The bounds are in units in the last place.
 
-    exp: half a unit for the last product and sum, and less than one for the
-    series; tanh adds a sum and a division of half a unit each.
+    The last operation of exp contributes half a unit, and the series less than
+    one. tanh adds half a unit each for a sum and a division.
     """
     rng = np.random.RandomState(0)
-    x = np.concatenate([rng.uniform(-reach, reach, 200_000), rng.normal(size=200_000) * 1e-3])
+    x = np.concatenate([rng.uniform(-max_x, max_x, 200_000), rng.normal(size=200_000) * 1e-3])
     x = x.astype(dtype)
     exact = reference(x.astype(np.longdouble))
     actual = x.copy()
@@ -50,8 +50,8 @@ def test_units_in_the_last_place(compiled, reference, reach, bound, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_ends(dtype):
-    """Infinities, overflow, underflow, zero and NaN; in every place of a vector."""
+def test_special_values(dtype):
+    """Infinities, overflow, underflow, zero and NaN, in every lane of a vector."""
     x = np.array([np.nan, np.inf, -np.inf, 0, 1e4, -1e4], dtype)
     for shift in range(8):
         a = np.concatenate([np.zeros(shift, dtype), x, np.zeros(9, dtype)])

@@ -1,4 +1,4 @@
-"""The tile against NumPy, for any shape, stride and dtype."""
+"""The matrix product against NumPy, for any shape, strides and dtype."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from sknet._engine.compilation import PYTHON_MODE
-from sknet._engine.gemm import BLOCK, PACK_FROM, product, scratch_size
+from sknet._engine.gemm import DEPTH_BLOCK, PACK_FROM, product, scratch_size
 from sknet._engine.program import Program, run_program
 
 
 def multiply(A, B, bias):
-    """Return A B + bias by the compiled role, in a frame that shows writes outside."""
+    """Return A B + bias, and check that the product writes nothing outside of its arrays."""
     frame = np.full((A.shape[0] + 2, B.shape[1] + 3), np.nan, A.dtype)
     scratch = np.full(scratch_size(A.shape[0], A.itemsize) + 1, np.nan, A.dtype)
     out = frame[1:-1, 1:-2]
@@ -30,7 +30,7 @@ def multiply(A, B, bias):
 
 @given(
     m=st.integers(1, 40),
-    k=st.integers(1, 30) | st.integers(BLOCK - 1, 2 * BLOCK + 1),
+    k=st.integers(1, 30) | st.integers(DEPTH_BLOCK - 1, 2 * DEPTH_BLOCK + 1),
     n=st.integers(1, 70),
     transposed=st.booleans(),
     columns=st.booleans(),
@@ -39,7 +39,7 @@ def multiply(A, B, bias):
 )
 @settings(max_examples=400, deadline=None)
 def test_any_shape(m, k, n, transposed, columns, dtype, seed):
-    """Sums of k products differ by at most k roundings of the sum of magnitudes."""
+    """The error is at most k + 1 roundings of the sum of the magnitudes."""
     rng = np.random.RandomState(seed)
     A = rng.normal(size=(k, m)).astype(dtype).T if transposed else rng.normal(size=(m, k))
     A, B = A.astype(dtype, order="K"), rng.normal(size=(k, n)).astype(dtype)
@@ -50,23 +50,23 @@ def test_any_shape(m, k, n, transposed, columns, dtype, seed):
     assert (np.abs(multiply(A, B, bias) - exact) <= bound).all()
 
 
-@pytest.mark.skipif(PYTHON_MODE, reason="NumPy's product stands in for the tile, in any order")
+@pytest.mark.skipif(PYTHON_MODE, reason="without compilation NumPy sums in an order of its own")
 @pytest.mark.parametrize("columns", [False, True])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_a_row_does_not_depend_on_the_rows_beside_it(dtype, columns):
-    """Nor on whether B was copied, or the depth taken in blocks."""
+def test_a_row_does_not_depend_on_the_other_rows(dtype, columns):
+    """Few rows and many rows differ in their tiles, and in whether B is packed."""
     rng = np.random.RandomState(0)
-    k, m = 2 * BLOCK + 19, PACK_FROM + 5
+    k, m = 2 * DEPTH_BLOCK + 19, PACK_FROM + 5
     A, B = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, 45)).astype(dtype)
     B = np.asfortranarray(B) if columns else B
     bias = np.zeros(45, dtype)
-    every = multiply(A, B, bias)
+    expected = multiply(A, B, bias)
     for begin, end in [(0, 1), (3, 5), (11, 29), (30, 37)]:
-        assert_array_equal(multiply(A[begin:end].copy(), B, bias), every[begin:end])
+        assert_array_equal(multiply(A[begin:end].copy(), B, bias), expected[begin:end])
 
 
-def test_nan_stays_where_it_belongs():
-    """Lanes beyond the last column are masked: what stands there does not matter."""
+def test_nan_affects_its_own_row_only():
+    """The other rows of a tile, and the masked lanes, do not mix with it."""
     A, B = np.ones((9, 3)), np.ones((3, 5))
     A[4, 1] = np.nan
     out = multiply(A, B, np.zeros(5))

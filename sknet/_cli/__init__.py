@@ -1,1 +1,1 @@
-"""The command line: ``python -m sknet``."""
+"""The command line, ``python -m sknet``."""

@@ -1,4 +1,4 @@
-"""The job of ``python -m sknet digits``: one grid search, by scikit-learn's network and by ours."""
+"""The command ``digits``: the same grid search with scikit-learn's network and with sknet's."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TEST_SIZE = 0.2
-THEIRS, OURS = "tab:orange", "tab:blue"  # in the figure
+SKLEARN_COLOR, SKNET_COLOR = "tab:orange", "tab:blue"
 
 
 class Settings(NamedTuple):
-    """What a user can choose; `output` None: no figure."""
+    """The options of the command. No figure is saved if `output` is None."""
 
     hidden: Sequence[tuple[int, ...]]
     learning_rates: Sequence[float]
@@ -53,7 +53,7 @@ class Settings(NamedTuple):
 
 
 class Digits(NamedTuple):
-    """The images as rows of 64 pixels in [0, 16], and their labels."""
+    """The images, each a row of 64 pixels in [0, 16], and their labels."""
 
     X_train: np.ndarray
     X_test: np.ndarray
@@ -62,7 +62,7 @@ class Digits(NamedTuple):
 
 
 class Result(NamedTuple):
-    """A finished search, and what its best network says of the test images."""
+    """A finished search, and the predictions of its best network for the test images."""
 
     name: str
     grid: GridSearchCV
@@ -71,17 +71,19 @@ class Result(NamedTuple):
 
 
 class GridSearch(GridSearchCV):
-    """A grid search that tells how far it is, whichever joblib backend runs its fits.
+    """A grid search that reports its progress with any joblib backend.
 
-    It evaluates some candidates at a time, by scikit-learn's own hook for
-    that, and calls `advance` with their number after each such chunk.
+    It evaluates the candidates in chunks, through the hook that scikit-learn
+    provides for subclasses. After each chunk it calls `advance` with the number
+    of candidates in the chunk.
     """
 
     advance: Callable[[int], None]
 
     def _run_search(self, evaluate_candidates: Callable[[list[dict]], Any]) -> None:
         candidates = list(ParameterGrid(self.param_grid))
-        size = effective_n_jobs(self.n_jobs)  # so each chunk has as many fits for every worker
+        # With as many candidates as workers in a chunk, all workers get the same number of fits.
+        size = effective_n_jobs(self.n_jobs)
         for start in range(0, len(candidates), size):
             chunk = candidates[start : start + size]
             evaluate_candidates(chunk)
@@ -89,7 +91,7 @@ class GridSearch(GridSearchCV):
 
 
 def run(settings: Settings) -> None:
-    """Search with both networks, print how they compare, and save the figure.
+    """Search with both networks, print a comparison, and save the figure.
 
     Parameters
     ----------
@@ -98,7 +100,7 @@ def run(settings: Settings) -> None:
     output = settings.output
     if output is not None and not _has_matplotlib():
         print(
-            "The figure is left out: matplotlib is not installed. Install it with: "
+            "No figure is saved, because matplotlib is not installed. Install it with: "
             "python -m pip install 'sknet-mlp[plot]'"
         )
         output = None
@@ -115,19 +117,19 @@ def run(settings: Settings) -> None:
     n_candidates = len(settings.hidden) * len(settings.learning_rates)
     n_processes = effective_n_jobs(settings.n_jobs)
     print(
-        f"{len(digits.y_train)} images to train on, {len(digits.y_test)} to test on, "
+        f"{len(digits.y_train)} training images, {len(digits.y_test)} test images, "
         f"{settings.dtype}. {n_candidates} candidates x {settings.folds} folds, "
-        f"{n_processes} process(es) with one thread each"
-        f"{', started within each search' if n_processes > 1 else ''}.\n",
+        f"{n_processes} process(es) with one thread each."
+        f"{' Each search starts its own processes.' if n_processes > 1 else ''}\n",
         flush=True,
     )
-    theirs = SklearnMLPClassifier(max_iter=settings.max_iter, random_state=settings.seed)
-    ours = MLPClassifier(max_iter=settings.max_iter, random_state=settings.seed)
-    _fit_briefly(theirs, digits)  # both do at their first fit what they never do again
-    compile_seconds = _fit_briefly(ours, digits)
+    sklearn_network = SklearnMLPClassifier(max_iter=settings.max_iter, random_state=settings.seed)
+    sknet_network = MLPClassifier(max_iter=settings.max_iter, random_state=settings.seed)
+    _fit_briefly(sklearn_network, digits)
+    compile_seconds = _fit_briefly(sknet_network, digits)
     results = (
-        _search("scikit-learn", theirs, settings, digits),
-        _search("sknet", ours, settings, digits),
+        _search("scikit-learn", sklearn_network, settings, digits),
+        _search("sknet", sknet_network, settings, digits),
     )
     _report(*results, compile_seconds, settings, digits)
     if output is not None:
@@ -136,19 +138,19 @@ def run(settings: Settings) -> None:
 
 
 def check_output(path: Path) -> None:
-    """Find out before a long job whether its figure can be saved.
+    """Check before the searches whether the figure can be saved.
 
     Parameters
     ----------
     path : Path
-        File of the figure, existing or not; it is left as it is.
+        File of the figure. It need not exist, and it is not changed.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     ValueError
-        If matplotlib is there and does not know the format.
+        If matplotlib is installed and cannot write the format.
     """
     existed = path.exists()
     with path.open("ab"):
@@ -160,7 +162,7 @@ def check_output(path: Path) -> None:
 
         formats = sorted(FigureCanvasBase.get_supported_filetypes())
         if path.suffix[1:].lower() not in formats:
-            raise ValueError(f"the file's name must end in one of .{', .'.join(formats)}")
+            raise ValueError(f"the name of the file must end in one of .{', .'.join(formats)}")
 
 
 def _has_matplotlib() -> bool:
@@ -172,7 +174,11 @@ def _has_matplotlib() -> bool:
 
 
 def _fit_briefly(network: Any, digits: Digits) -> float:
-    """Return the seconds of the shortest fit and prediction that need all that longer ones do."""
+    """Fit and predict once, and return the seconds that it took.
+
+    Numba compiles the kernels in this fit, and both libraries do what they do
+    only at the first fit of a process. The searches are timed without it.
+    """
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -192,26 +198,27 @@ def _search(name: str, network: Any, settings: Settings, digits: Digits) -> Resu
         refit="accuracy",
         cv=StratifiedKFold(settings.folds, shuffle=True, random_state=settings.seed),
     )
-    # Processes that joblib starts take their number of threads from the environment it gives
-    # them, this process takes it from threadpoolctl.
+    # joblib limits the threads of the processes that it starts, through their environment.
+    # threadpoolctl limits the threads of this process.
     with (
         _progress(name, len(ParameterGrid(grid.param_grid))) as grid.advance,
         parallel_config("loky", n_jobs=settings.n_jobs, inner_max_num_threads=1),
         threadpool_limits(1),
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore", ConvergenceWarning)  # they are counted instead
+        warnings.simplefilter("ignore", ConvergenceWarning)  # _report counts them
         start = time.perf_counter()
         grid.fit(digits.X_train, digits.y_train)
         seconds = time.perf_counter() - start
         predictions = grid.predict(digits.X_test)
     if settings.n_jobs != 1:
-        get_reusable_executor().shutdown()  # the next search shall pay for its own processes, too
+        get_reusable_executor().shutdown()  # so that the next search starts its own processes, too
     return Result(name, grid, seconds, predictions)
 
 
 def _scores(model: Pipeline, X: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    # In a score, because warnings of other processes do not come back to this one.
+    # Convergence is returned as a score, because the warnings of other processes do not reach
+    # this process.
     network = model[-1]
     return {
         "accuracy": model.score(X, y),
@@ -221,7 +228,7 @@ def _scores(model: Pipeline, X: np.ndarray, y: np.ndarray) -> dict[str, float]:
 
 @contextmanager
 def _progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Give a function to call with the number of candidates done; it shows them on stderr."""
+    """Yield a function that adds a number of finished candidates to the progress on stderr."""
     try:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
@@ -247,11 +254,15 @@ def _progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def _report(
-    theirs: Result, ours: Result, compile_seconds: float, settings: Settings, digits: Digits
+    sklearn_result: Result,
+    sknet_result: Result,
+    compile_seconds: float,
+    settings: Settings,
+    digits: Digits,
 ) -> None:
     rows: list[tuple[str, Callable[[Result], str]]] = [
         ("", lambda r: r.name),
-        ("best hidden layers", lambda r: _layers(r.grid.best_params_)),
+        ("best hidden layers", lambda r: _hidden_sizes(r.grid.best_params_)),
         ("best learning rate", lambda r: f"{r.grid.best_params_['network__learning_rate_init']:g}"),
         ("cross-validated accuracy", lambda r: f"{r.grid.best_score_:.4f}"),
         ("test accuracy", lambda r: f"{np.mean(r.predictions == digits.y_test):.4f}"),
@@ -259,21 +270,21 @@ def _report(
         ("seconds of the search", lambda r: f"{r.seconds:.1f}"),
     ]
     for label, value in rows:
-        print(f"{label:28}{value(theirs):>16}{value(ours):>16}")
-    print(f"sknet is {theirs.seconds / ours.seconds:.1f} times as fast.")
+        print(f"{label:28}{value(sklearn_result):>16}{value(sknet_result):>16}")
+    print(f"sknet is {sklearn_result.seconds / sknet_result.seconds:.1f} times as fast.")
     print(
-        f"Not counted there: {compile_seconds:.1f} s to compile sknet's kernels, or to load them "
-        "from Numba's cache.\n"
+        f"The times leave out {compile_seconds:.1f} s in which sknet's kernels were compiled, or "
+        "loaded from Numba's cache.\n"
     )
-    same = theirs.grid.best_params_ == ours.grid.best_params_
+    same = sklearn_result.grid.best_params_ == sknet_result.grid.best_params_
     print(f"Both chose the same parameters: {'yes' if same else 'no'}.")
-    n_different = np.count_nonzero(theirs.predictions != ours.predictions)
+    n_different = np.count_nonzero(sklearn_result.predictions != sknet_result.predictions)
     print(f"Test predictions that differ: {n_different} of {len(digits.y_test)}.")
-    print("\nsknet, digit by digit, on the test images:")
-    print(classification_report(digits.y_test, ours.predictions, digits=3, zero_division=0))
+    print("\nPrecision and recall of sknet for each digit, on the test images:")
+    print(classification_report(digits.y_test, sknet_result.predictions, digits=3, zero_division=0))
 
 
-def _layers(parameters: dict[str, Any]) -> str:
+def _hidden_sizes(parameters: dict[str, Any]) -> str:
     return ",".join(map(str, parameters["network__hidden_layer_sizes"]))
 
 
@@ -283,12 +294,12 @@ def _count_unconverged(result: Result) -> str:
     return f"{count:.0f} of {len(folds) * len(results['params'])}"
 
 
-def draw(theirs: Result, ours: Result, digits: Digits) -> Figure:
-    """Draw both loss curves and what our network does with the test images.
+def draw(sklearn_result: Result, sknet_result: Result, digits: Digits) -> Figure:
+    """Draw the times, the loss curves, and the predictions and weights of sknet's network.
 
     Parameters
     ----------
-    theirs, ours : Result
+    sklearn_result, sknet_result : Result
     digits : Digits
 
     Returns
@@ -303,20 +314,23 @@ def draw(theirs: Result, ours: Result, digits: Digits) -> Figure:
         [["time", "time"], ["loss", "confusion"], ["errors", "weights"]],
         height_ratios=[0.15, 1, 1],
     )
-    _draw_times(axes["time"], theirs, ours)
-    _draw_losses(axes["loss"], theirs, ours)
-    _draw_confusion(axes["confusion"], ours, digits)
-    _draw_errors(axes["errors"], ours, digits)
-    _draw_weights(axes["weights"], ours)
+    _draw_times(axes["time"], sklearn_result, sknet_result)
+    _draw_losses(axes["loss"], sklearn_result, sknet_result)
+    _draw_confusion(axes["confusion"], sknet_result, digits)
+    _draw_errors(axes["errors"], sknet_result, digits)
+    _draw_weights(axes["weights"], sknet_result)
     for ax in axes.values():
         ax.spines[["top", "right"]].set_visible(False)
         ax.title.set_fontweight("bold")
     return figure
 
 
-def _draw_times(ax: Axes, theirs: Result, ours: Result) -> None:
+def _draw_times(ax: Axes, sklearn_result: Result, sknet_result: Result) -> None:
     bars = ax.barh(
-        [ours.name, theirs.name], [ours.seconds, theirs.seconds], color=[OURS, THEIRS], height=0.7
+        [sknet_result.name, sklearn_result.name],
+        [sknet_result.seconds, sklearn_result.seconds],
+        color=[SKNET_COLOR, SKLEARN_COLOR],
+        height=0.7,
     )
     ax.bar_label(bars, fmt="%.1f s", padding=4)
     ax.margins(x=0.08)
@@ -325,12 +339,19 @@ def _draw_times(ax: Axes, theirs: Result, ours: Result) -> None:
     ax.spines["bottom"].set_visible(False)
 
 
-def _draw_losses(ax: Axes, theirs: Result, ours: Result) -> None:
-    # Theirs broad and below ours: where both are the same, both can be seen.
+def _draw_losses(ax: Axes, sklearn_result: Result, sknet_result: Result) -> None:
+    # scikit-learn's curve is wider and lies below, so that both are visible where they coincide.
     LossCurveDisplay.from_estimator(
-        theirs.grid, name=theirs.name, ax=ax, color=THEIRS, linewidth=6, alpha=0.6
+        sklearn_result.grid,
+        name=sklearn_result.name,
+        ax=ax,
+        color=SKLEARN_COLOR,
+        linewidth=6,
+        alpha=0.6,
     )
-    LossCurveDisplay.from_estimator(ours.grid, name=ours.name, ax=ax, color=OURS)
+    LossCurveDisplay.from_estimator(
+        sknet_result.grid, name=sknet_result.name, ax=ax, color=SKNET_COLOR
+    )
     ax.set(yscale="log", title="Training of the best networks")
 
 
@@ -346,7 +367,7 @@ def _draw_confusion(ax: Axes, result: Result, digits: Digits) -> None:
 def _draw_errors(ax: Axes, result: Result, digits: Digits) -> None:
     wrong = np.flatnonzero(result.predictions != digits.y_test)
     shown = sorted(wrong, key=lambda i: digits.y_test[i])[:16]
-    ax.set_title(f"{len(wrong)} images misread" + (" (16 shown)" if len(wrong) > 16 else ""))
+    ax.set_title(f"{len(wrong)} images misclassified" + (" (16 shown)" if len(wrong) > 16 else ""))
     ax.set_axis_off()
     n = max(1, ceil(sqrt(len(shown))))
     for k, i in enumerate(shown):

@@ -26,6 +26,7 @@ import numba
 import numpy as np
 from numba.core.ccallback import CFunc
 
+from sknet._engine import vector_math  # noqa: F401  # registers exp and tanh
 from sknet._engine.loading import uninterrupted
 from sknet._engine.simd import VECTOR_BITS
 

@@ -1,7 +1,8 @@
-"""What kernels and parts call: NumPy's in plain Python, code of `_simd` and `_views` compiled.
+"""The functions that kernels and parts call.
 
-NumPy's own ways to say the same compile to slower code (`exp`, `tanh`) or take several
-times as long to compile (views).
+In plain Python they call NumPy. For compiled code, `vector_math` implements exp
+and tanh, and `views` implements the other functions. Numba's own exp and tanh
+are slower, and its own views take several times as long to compile.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ def tanh(x: Any) -> Any:
 
 
 def machine_epsilon(a: np.ndarray) -> Any:
-    """Return the distance from 1 to the next number of an array's dtype."""
+    """Return the distance from 1 to the next larger number of an array's dtype."""
     return np.finfo(a.dtype).eps
 
 
 def hash32(x: int) -> int:
-    """Return 32 bits that look random and depend on the lowest 32 of x >= 0.
+    """Return a pseudo-random hash of 32 bits of the lowest 32 bits of x >= 0.
 
     References
     ----------
@@ -41,20 +42,20 @@ def hash32(x: int) -> int:
 
 
 def flat(a: np.ndarray) -> np.ndarray:
-    """Return a contiguous array as one vector, without copying it."""
+    """Return a view of a contiguous array as a vector."""
     return a.reshape(-1)
 
 
 def row(a: np.ndarray, i: int) -> np.ndarray:
-    """Return a row of a matrix, whose rows must be contiguous."""
+    """Return a view of row i of a matrix, whose rows must be contiguous."""
     return a[i]
 
 
 def vector(flat: np.ndarray, start: int, length: int) -> np.ndarray:
-    """Return part of a vector."""
+    """Return a view of part of a vector."""
     return flat[start : start + length]
 
 
 def matrix(flat: np.ndarray, start: int, n_rows: int, n_columns: int) -> np.ndarray:
-    """Return part of a vector as a contiguous matrix."""
+    """Return a view of part of a vector as a contiguous matrix."""
     return flat[start : start + n_rows * n_columns].reshape(n_rows, n_columns)

@@ -1,7 +1,7 @@
-"""The product of matrices, tile by tile: a layer forwards, backwards, and its gradient.
+"""The matrix product of a layer: its forward pass, its backward pass and its weight gradient.
 
-There is no BLAS beneath: no thread pools, and the same bits on every machine
-with vectors of the same width.
+It does not call BLAS. It therefore starts no threads, and gives the same bits
+on every machine with vectors of the same width.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import numpy as np
 
 from sknet._engine.functions import matrix, vector
 from sknet._engine.simd import (
-    COLUMN_BYTES,
-    ROWS,
+    TILE_ROWS,
+    VECTOR_BYTES,
     pack_columns,
     pack_rows,
     tile_full,
@@ -20,14 +20,13 @@ from sknet._engine.simd import (
     tile_wide,
 )
 
-# Depth is taken in blocks, so that a panel of B, two vectors wide, stays in the L1
-# cache for all rows of A.
-BLOCK = 128
+# The depth is split into blocks of this size. A panel of B, two vectors wide, then stays in the
+# L1 cache for all rows of A.
+DEPTH_BLOCK = 128
 
-# From so many rows on, panels are copied before they are used for each tile of rows:
-# the copy is contiguous, and cannot collide with itself in the cache as rows a power
-# of two apart do.
-PACK_FROM = 4 * ROWS
+# From PACK_FROM rows on, panels of B are packed. A packed panel is contiguous, whereas the rows
+# of B can evict each other from the cache if they are a power of two apart.
+PACK_FROM = 4 * TILE_ROWS
 
 
 def product(
@@ -35,32 +34,33 @@ def product(
 ) -> None:
     """Overwrite `out` by A B + bias.
 
-    The last rows are computed in a full tile that overlaps the one before, so
-    that rows need no masks; the last columns in vectors that are masked.
+    The tile of the last rows overlaps the tile before it, so that it needs no
+    mask. The vectors of the last columns are masked. With fewer rows than a
+    tile has, each row is a tile of its own.
 
     Parameters
     ----------
     A : ndarray of shape (m, k)
-        Of any strides: a transpose costs nothing.
+        With any strides, so that a transposed matrix needs no copy.
     B : ndarray of shape (k, n)
         With contiguous rows or contiguous columns.
     bias : ndarray of shape (n,)
     scratch : ndarray of shape (scratch_size(m, itemsize),)
         Overwritten.
     out : ndarray of shape (m, n)
-        Must not overlap the others.
+        It must not overlap the other arrays.
     """
     m, n = out.shape
-    lanes = COLUMN_BYTES // out.itemsize
-    panel = matrix(scratch, 0, BLOCK + lanes, 2 * lanes)
+    lanes = VECTOR_BYTES // out.itemsize
+    panel = matrix(scratch, 0, DEPTH_BLOCK + lanes, 2 * lanes)
     sums = vector(scratch, panel.size, scratch.size - panel.size)
     transposed = B.strides[1] != B.itemsize
     is_packed = transposed or m >= PACK_FROM
     j = 0
     while j < n:
-        width = min(n - j, 2 * lanes if m >= ROWS else lanes)
-        for k in range(0, B.shape[0], BLOCK):
-            depth = min(BLOCK, B.shape[0] - k)
+        width = min(n - j, 2 * lanes if m >= TILE_ROWS else lanes)
+        for k in range(0, B.shape[0], DEPTH_BLOCK):
+            depth = min(DEPTH_BLOCK, B.shape[0] - k)
             is_first, is_last = k == 0, k + depth == B.shape[0]
             source, row, column = B, k, j
             if is_packed:
@@ -69,15 +69,15 @@ def product(
                 else:
                     pack_rows(B, k, depth, j, width, panel)
                 source, row, column = panel, 0, 0
-            if m < ROWS:
+            if m < TILE_ROWS:
                 for i in range(m):
                     tile_row(
                         A, i, k, depth, source, row, column, bias, sums, i, out, j, width,
                         is_first, is_last,
                     )  # fmt: skip
             else:
-                for t in range((m + ROWS - 1) // ROWS):
-                    i = min(t * ROWS, m - ROWS)
+                for t in range((m + TILE_ROWS - 1) // TILE_ROWS):
+                    i = min(t * TILE_ROWS, m - TILE_ROWS)
                     if width == 2 * lanes:
                         tile_full(
                             A, i, k, depth, source, row, column, bias, sums, t, out, j, lanes,
@@ -97,6 +97,6 @@ def product(
 
 
 def scratch_size(m: int, itemsize: int) -> int:
-    """Return how many numbers `product` may overwrite for m rows."""
-    lanes = COLUMN_BYTES // itemsize
-    return (BLOCK + lanes + m + ROWS) * 2 * lanes
+    """Return the length of the scratch array of `product` for m rows."""
+    lanes = VECTOR_BYTES // itemsize
+    return (DEPTH_BLOCK + lanes + m + TILE_ROWS) * 2 * lanes

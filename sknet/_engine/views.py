@@ -1,4 +1,8 @@
-"""How the views of `_functions` compile: an array's parts taken apart and put together anew."""
+"""The compiled form of the functions in `functions`, except exp and tanh.
+
+Importing this module registers them with Numba. The views are made from the
+address, shape and strides of an array.
+"""
 
 from __future__ import annotations
 
@@ -15,59 +19,61 @@ from numba.np.arrayobj import make_array, populate_array
 from sknet._engine.functions import flat, hash32, machine_epsilon, matrix, row, vector
 
 
-def array_at(builder: Any, context: Any, kind: Any, words: Sequence[Any]) -> Any:
-    """Return the value of an array, by its address, shape and, of a matrix, strides."""
-    array = make_array(kind)(context, builder)
-    itemsize = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
-    start, pointer = words[0], array.data.type
-    is_number = isinstance(start.type, ir.IntType)
+def array_at(builder: Any, context: Any, array_type: Any, fields: Sequence[Any]) -> Any:
+    """Return an array from the list of its address, shape and, for a matrix, strides."""
+    array = make_array(array_type)(context, builder)
+    itemsize = context.get_constant(types.intp, array_type.dtype.bitwidth // 8)
+    address, pointer_type = fields[0], array.data.type
+    is_integer = isinstance(address.type, ir.IntType)
+    convert = builder.inttoptr if is_integer else builder.bitcast
     populate_array(
         array,
-        data=builder.inttoptr(start, pointer) if is_number else builder.bitcast(start, pointer),
-        shape=words[1 : 1 + kind.ndim],
-        strides=words[1 + kind.ndim :] or [itemsize],
+        data=convert(address, pointer_type),
+        shape=fields[1 : 1 + array_type.ndim],
+        strides=fields[1 + array_type.ndim :] or [itemsize],
         itemsize=itemsize,
-        meminfo=None,  # whoever made the memory keeps it for as long as kernels run
+        meminfo=None,  # the caller owns the memory and keeps it while kernels run
     )
     return array._getvalue()
 
 
 def _contiguous(a: Any, ndim: int) -> Any:
+    """Return the type of a contiguous view of an array."""
     return types.Array(a.dtype, ndim, "C", not a.mutable)
 
 
 def _integers(context: Any, builder: Any, sig: Any, arguments: Any) -> list[Any]:
-    kinds = sig.args[1:]
+    """Return the arguments after the array, converted to the size of an address."""
     return [
-        context.cast(builder, x, kind, types.intp)
-        for x, kind in zip(arguments[1:], kinds, strict=True)
+        context.cast(builder, x, argument_type, types.intp)
+        for x, argument_type in zip(arguments[1:], sig.args[1:], strict=True)
     ]
 
 
 @type_callable(machine_epsilon)
-def _type_resolution(context: Any) -> Any:
+def _type_machine_epsilon(context: Any) -> Any:
     return lambda a: a.dtype
 
 
 @lower_builtin(machine_epsilon, types.Array)
-def _lower_resolution(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-    kind = sig.return_type
-    return context.get_constant(kind, float(np.finfo(kind.name).eps))
+def _lower_machine_epsilon(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+    dtype = sig.return_type
+    return context.get_constant(dtype, float(np.finfo(dtype.name).eps))
 
 
 @type_callable(hash32)
-def _type_scramble(context: Any) -> Any:
+def _type_hash32(context: Any) -> Any:
     return lambda x: types.int64(types.int64)
 
 
 @lower_builtin(hash32, types.int64)
-def _lower_scramble(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-    low, half, factor = (ir.Constant(ir.IntType(64), n) for n in (0xFFFFFFFF, 16, 0x45D9F3B))
-    x = builder.and_(arguments[0], low)
+def _lower_hash32(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+    low_bits, shift, factor = (ir.Constant(ir.IntType(64), n) for n in (0xFFFFFFFF, 16, 0x45D9F3B))
+    x = builder.and_(arguments[0], low_bits)
     for _ in range(2):
-        x = builder.xor(builder.lshr(x, half), x)
-        x = builder.and_(builder.mul(x, factor), low)
-    return builder.xor(builder.lshr(x, half), x)
+        x = builder.xor(builder.lshr(x, shift), x)
+        x = builder.and_(builder.mul(x, factor), low_bits)
+    return builder.xor(builder.lshr(x, shift), x)
 
 
 @type_callable(flat)
@@ -90,11 +96,11 @@ def _type_row(context: Any) -> Any:
 def _lower_row(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
     source = make_array(sig.args[0])(context, builder, arguments[0])
     (i,) = _integers(context, builder, sig, arguments)
-    distance = unpack_tuple(builder, source.strides)[0]
-    start = builder.bitcast(source.data, ir.IntType(8).as_pointer())
-    start = builder.gep(start, [builder.mul(i, distance)])
+    row_stride = unpack_tuple(builder, source.strides)[0]
+    address = builder.bitcast(source.data, ir.IntType(8).as_pointer())
+    address = builder.gep(address, [builder.mul(i, row_stride)])
     length = unpack_tuple(builder, source.shape)[1]
-    return array_at(builder, context, sig.return_type, [start, length])
+    return array_at(builder, context, sig.return_type, [address, length])
 
 
 @type_callable(vector)
@@ -106,8 +112,8 @@ def _type_vector(context: Any) -> Any:
 def _lower_vector(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
     source = make_array(sig.args[0])(context, builder, arguments[0])
     start, length = _integers(context, builder, sig, arguments)
-    words = [builder.gep(source.data, [start]), length]
-    return array_at(builder, context, sig.return_type, words)
+    fields = [builder.gep(source.data, [start]), length]
+    return array_at(builder, context, sig.return_type, fields)
 
 
 @type_callable(matrix)
@@ -121,5 +127,5 @@ def _lower_matrix(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
     start, n_rows, n_columns = _integers(context, builder, sig, arguments)
     itemsize = context.get_constant(types.intp, sig.args[0].dtype.bitwidth // 8)
     strides = [builder.mul(n_columns, itemsize), itemsize]
-    words = [builder.gep(source.data, [start]), n_rows, n_columns, *strides]
-    return array_at(builder, context, sig.return_type, words)
+    fields = [builder.gep(source.data, [start]), n_rows, n_columns, *strides]
+    return array_at(builder, context, sig.return_type, fields)

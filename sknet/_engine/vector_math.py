@@ -1,0 +1,120 @@
+"""The exp and tanh of compiled functions. Importing this module registers them with Numba.
+
+They are written in LLVM's intermediate representation, without branches and
+calls, so that LLVM vectorises the loops over them.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+from numba import types
+from numba.core.cgutils import get_or_insert_function
+from numba.extending import lower_builtin, type_callable
+
+from sknet._engine.functions import exp, tanh
+from sknet._engine.simd import FLOATS
+
+
+class _Format(NamedTuple):
+    """A floating-point format, and what exp needs in it.
+
+    `degree` is that of the Taylor series. e**x underflows or overflows where x
+    is outside of `min_x` and `max_x`.
+    """
+
+    degree: int
+    mantissa_bits: int
+    exponent_bits: int
+    min_x: float
+    max_x: float
+
+
+FORMATS = {64: _Format(13, 52, 11, -708.0, 709.4), 32: _Format(7, 23, 8, -87.0, 88.3)}
+
+
+class _ExpBuilder:
+    """Emits e**x of a scalar as 2**n e**r with x = n log(2) + r, |r| <= log(2) / 2.
+
+    log(2) is the sum of two numbers. The first has so few bits that n times it
+    is exact. e**r - 1 is a Taylor series that ends where the next term is below
+    half a unit in the last place (Cody and Waite 1980, Software manual for the
+    elementary functions, chapter 6).
+    """
+
+    def __init__(self, builder: Any, bits: int) -> None:
+        self.builder, self.bits, self.float = builder, bits, FLOATS[bits]
+        self.format = FORMATS[bits]
+
+    def constant(self, value: float) -> Any:
+        return ir.Constant(self.float, float(value))
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """Call an intrinsic of LLVM."""
+        function_type = ir.FunctionType(self.float, [self.float] * len(arguments))
+        name = f"llvm.{name}.f{self.bits}"
+        function = get_or_insert_function(self.builder.module, function_type, name)
+        return self.builder.call(function, arguments)
+
+    def select(self, x: Any, comparison: str, bound: float, if_true: float, if_false: Any) -> Any:
+        """Return a constant where the comparison of x holds, which it never does for NaN."""
+        is_true = self.builder.fcmp_ordered(comparison, x, self.constant(bound))
+        return self.builder.select(is_true, self.constant(if_true), if_false)
+
+    def clamp(self, x: Any, min_x: float, max_x: float) -> Any:
+        """Return x limited to a range. NaN stays NaN."""
+        x = self.select(x, "<", min_x, min_x, x)
+        return self.select(x, ">", max_x, max_x, x)
+
+    def reduce(self, x: Any) -> tuple[Any, Any]:
+        """Return 2**n and e**r - 1. e**x must neither underflow nor overflow."""
+        builder, (degree, mantissa_bits, exponent_bits, _, _) = self.builder, self.format
+        log2_high, log2_low = _split_log_2(mantissa_bits - exponent_bits)
+        n = self.call("rint", builder.fmul(x, self.constant(1 / math.log(2))))
+        r = self.call("fma", n, self.constant(-log2_high), x)
+        r = self.call("fma", n, self.constant(-log2_low), r)
+        series = self.constant(1 / math.factorial(degree))
+        for k in range(degree - 1, 1, -1):
+            series = self.call("fma", series, r, self.constant(1 / math.factorial(k)))
+        expm1 = self.call("fma", builder.fmul(r, r), series, r)
+        integer = ir.IntType(self.bits)
+        exponent_bias = ir.Constant(integer, 2 ** (exponent_bits - 1) - 1)
+        exponent = builder.add(builder.fptosi(n, integer), exponent_bias)
+        power = builder.shl(exponent, ir.Constant(integer, mantissa_bits))
+        return builder.bitcast(power, self.float), expm1
+
+
+def _split_log_2(n_bits: int) -> tuple[float, float]:
+    """Return log(2) as the sum of a number of `n_bits` bits and a small one."""
+    high = round(math.log(2) * 2**n_bits) / 2**n_bits
+    return high, float(Decimal(2).ln() - Decimal(high))
+
+
+def _lower_exp(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+    emit, x = _ExpBuilder(builder, sig.args[0].bitwidth), arguments[0]
+    min_x, max_x = emit.format.min_x, emit.format.max_x
+    power, expm1 = emit.reduce(emit.clamp(x, min_x, max_x))
+    value = emit.call("fma", power, expm1, power)
+    value = emit.select(x, "<", min_x, 0.0, value)
+    return emit.select(x, ">", max_x, math.inf, value)
+
+
+def _lower_tanh(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+    """Emit tanh(x) = t / (t + 2) with t = e**2x - 1, which is precise for small x, too.
+
+    Beyond 20 the result is 1 in both formats.
+    """
+    emit = _ExpBuilder(builder, sig.args[0].bitwidth)
+    x = emit.clamp(arguments[0], -20.0, 20.0)
+    power, expm1 = emit.reduce(builder.fadd(x, x))
+    t = emit.call("fma", power, expm1, builder.fsub(power, emit.constant(1)))
+    return builder.fdiv(t, builder.fadd(t, emit.constant(2)))
+
+
+for _function, _lower in ((exp, _lower_exp), (tanh, _lower_tanh)):
+    type_callable(_function)(lambda context: lambda x: x)
+    for _type in (types.float32, types.float64):
+        lower_builtin(_function, _type)(_lower)
