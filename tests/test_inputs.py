@@ -496,7 +496,8 @@ def test_interruption_by_a_scorer_keeps_the_whole_steps(small):
         model = scored.fit(*small, X_val=small[0], y_val=small[1])
     assert model.n_iter_ == len(model.loss_curve_) == len(model.validation_scores_) == 2
     assert model.t_ == 3 * len(small[1])
-    assert_same_model(model, classifier(max_iter=3).fit(*small))
+    for ours, theirs in zip(model.coefs_, classifier(max_iter=3).fit(*small).coefs_, strict=True):
+        assert_array_equal(ours, theirs)
 
 
 def test_interruption_with_early_stopping_restores_the_best_epoch(small):

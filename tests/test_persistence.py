@@ -416,6 +416,9 @@ def test_a_wider_layer_set_by_hand_trains_with_new_moments(small):
     whole_lists(model, wide.coefs_, wide.intercepts_)
     assert_array_equal(model.predict_proba(X), wide.predict_proba(X))
     loss = wide.loss_
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes=\(9, 5\).*\[90, 50\]"):
+        model.partial_fit(X, y)
+    model.set_params(hidden_layer_sizes=(90, 50))
     for _ in range(3):
         model.partial_fit(X, y)
     assert model.coefs_[0].shape == (64, 90)

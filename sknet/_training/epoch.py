@@ -90,6 +90,10 @@ class EpochRunner:
         # whole, so that an interrupt at any moment finds a true count.
         self._progress: tuple[int, np.ndarray | None] = (0, None)
 
+    def restart(self) -> None:
+        """Count steps anew, for another call of training."""
+        self._progress = (0, None)
+
     @property
     def grad(self) -> np.ndarray:
         """The gradient of the last minibatch, with penalties, where no steps are taken."""

@@ -99,6 +99,7 @@ class Trainer:
         """
         optimizer, schedule, n = self.optimizer, config.schedule, data.rows.size
         n_steps = -(-n // config.batch_size)
+        self.runner.restart()
         first_step = optimizer.t
         stopped_by: StoppedBy = "n_epochs"
         early_stopping = EarlyStopping(config, state.records)

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknet._engine.loading import load_engine
 from sknet._engine.memory import as_kernel_input
-from sknet.estimators.callbacks import CallbackSupportMixin
+from sknet.estimators.callbacks import CALLBACK_ATTRIBUTES, CallbackSupportMixin
 from sknet.estimators.data import (
     GivenData,
     ValidationMaker,
@@ -184,8 +184,12 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         # has succeeded, so a call that fails has changed nothing.
         before, model = vars(self).copy(), object.__new__(type(self))
         vars(model).update(before, _cache={})
-        outcome, curves = model._train(self, given, given_validation, is_incremental, classes)
-        notices = notices_of(model, outcome, is_incremental)
+        try:
+            outcome, curves = model._train(self, given, given_validation, is_incremental, classes)
+            notices = notices_of(model, outcome, is_incremental)
+        except BaseException:
+            self._undo_callbacks(before)
+            raise
         model._adopt(outcome, curves)
         additions = [
             (list.extend, curve, outcome.state.records.curve(COLUMNS[name]))
@@ -220,9 +224,11 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         hidden = parse_hidden_layer_sizes(self.hidden_layer_sizes)
         fitted = None
         if hasattr(self, "coefs_") and (self.warm_start or is_incremental):
-            fitted = flat_parameters(self.coefs_, self.intercepts_)
+            fitted = flat_parameters(vars(self))
         dtype: Any = (np.float64, np.float32) if fitted is None else fitted.params.dtype
-        X, y = validate(self, given.X, given.y, dtype, fitted is None)
+        X, y = validate(
+            self, given.X, given.y, dtype, "n_features_in_" not in vars(self) or fitted is None
+        )
         weights = validate_weights(given.sample_weight, X)
         random_state = check_random_state(self.random_state)
         targets, encoded = self._encode(y, is_incremental=is_incremental, classes=classes)
@@ -273,6 +279,12 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         state = {k: v for k, v in vars(self).items() if k not in gone} | changed
         calls = [*additions, (object.__setattr__, self, "__dict__", state)]
         deque(starmap(operator.call, calls), maxlen=0)
+
+    def _undo_callbacks(self, before: dict[str, Any]) -> None:
+        """Take back what callbacks were shown. They keep attributes of their own until the end."""
+        if "_callback_fit_ctx" in vars(self):
+            own = {name: vars(self)[name] for name in CALLBACK_ATTRIBUTES if name in vars(self)}
+            self.__dict__ = before | own
 
     @property
     def history_(self) -> History:

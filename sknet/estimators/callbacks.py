@@ -29,26 +29,24 @@ class SklearnCallbacks:
     Parameters
     ----------
     estimator : object
-        The estimator that the user fits: its callbacks are called.
-    model : object
-        The estimator in training, which callbacks are given.
+        The estimator that the user fits. Its callbacks are called, and given it.
     given : GivenData
         What it learns from, for callbacks that want it.
-    show : callable
-        Takes the network and the records, and makes them those of `model`.
+    attributes : callable
+        Takes the network and the records, and returns the fitted attributes that
+        the estimator shows to callbacks.
     """
 
     def __init__(
         self,
         estimator: Any,
-        model: Any,
         given: GivenData,
-        show: Callable[[Network, Records], None],
+        attributes: Callable[[Network, Records], dict[str, Any]],
     ) -> None:
-        self.model, self.show = model, show
-        self.data = {"estimator": model, "X": given.X, "y": given.y}
+        self.estimator, self.attributes = estimator, attributes
+        self.data = {"estimator": estimator, "X": given.X, "y": given.y}
         self.metadata = {"sample_weight": given.sample_weight}
-        context = estimator._init_callback_context(max_subtasks=model.max_iter)
+        context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
         self._context = context.call_on_fit_task_begin(**self.data, metadata=self.metadata)
         self._epoch: Any = None
 
@@ -59,7 +57,7 @@ class SklearnCallbacks:
 
     def epoch_ends(self, network: Network, records: Records) -> bool:
         """Call the callbacks after an epoch, and return whether one of them stops training."""
-        self.show(network, records)
+        vars(self.estimator).update(self.attributes(network, records))
         epoch, self._epoch = self._epoch, None
         return self._end(epoch)
 
@@ -81,8 +79,8 @@ class SklearnCallbacks:
         )
 
     def _fitted_attributes(self) -> dict[str, Any]:
-        """Return copies of what the model predicts with at this moment."""
+        """Return copies of what the estimator predicts with at this moment."""
         return {
-            name: [w.copy() for w in getattr(self.model, name)]
+            name: [w.copy() for w in getattr(self.estimator, name)]
             for name in ("coefs_", "intercepts_")
         }

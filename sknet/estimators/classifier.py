@@ -10,13 +10,11 @@ import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import check_is_fitted
 
 from sknet.estimators.base import BaseMLP, can_fit_in_parts, has_probabilities
 from sknet.estimators.data import GivenData
 from sknet.estimators.parameters import RegisteredNames
-from sknet.estimators.targets import ClassTargets
+from sknet.estimators.targets import ClassTargets, encode_labels, fitted_targets
 from sknet.losses import Loss
 
 
@@ -323,31 +321,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _encode(
         self, y: np.ndarray, *, is_incremental: bool, classes: Any
     ) -> tuple[ClassTargets, np.ndarray]:
-        is_known = hasattr(self, "classes_")
-        if is_incremental and _check_partial_fit_first_call(self, classes):
-            ClassTargets.check_kind(y)
-            self._label_binarizer = ClassTargets.of(y, classes).label_binarizer
-            is_known = True
-        if is_known and (self.warm_start or is_incremental):
-            targets = self._targets_of(vars(self))
-            return targets, targets.encode_again(y, same_classes=self.warm_start)
-        ClassTargets.check_kind(y)
-        targets = ClassTargets.of(y)
-        self._label_binarizer, self.classes_ = targets.label_binarizer, targets.classes
-        encoded = targets.encode(y)
-        assert encoded is not None  # its own classes
-        return targets, encoded
-
-    def _targets_of(self, state: dict[str, Any]) -> ClassTargets:
-        """Return the targets that are known, be it by classes that were set by hand."""
-        if "_label_binarizer" in state:
-            return ClassTargets(state["_label_binarizer"])
-        check_is_fitted(self, "classes_")
-        return ClassTargets.of(state["classes_"])
+        return encode_labels(self, y, is_incremental, classes)
 
     def _loss_before_fit(self) -> tuple[str, list[float]]:
-        kind = self._targets_of(vars(self)).kind
-        loss = Loss.find(self.loss, kind)
+        loss = Loss.find(self.loss, fitted_targets(self, vars(self)).kind)
         return loss.name, loss.settings(vars(self))
 
     @available_if(can_fit_in_parts)
@@ -426,7 +403,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Class labels, or an indicator matrix.
         """
         scores, state = self._scores(X)
-        return self._targets_of(state).decode(scores)
+        return fitted_targets(self, state).decode(scores)
 
     @available_if(has_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -30,7 +30,7 @@ class GivenData(NamedTuple):
     sample_weight: Any
 
 
-def is_plain(X: Any, dtype: Any, n_features: int | None, estimator: Any) -> bool:
+def is_plain(X: Any, dtype: Any, n_features: int | None, attributes: Mapping[str, Any]) -> bool:
     """Return whether X is what `validate_data` would return, so that it need not be called.
 
     Anything else goes through `validate_data`, and gets its conversions, warnings
@@ -44,7 +44,7 @@ def is_plain(X: Any, dtype: Any, n_features: int | None, estimator: Any) -> bool
         and X.shape[1] == n_features
         and X.flags.c_contiguous
         and X.flags.aligned
-        and not hasattr(estimator, "feature_names_in_")
+        and "feature_names_in_" not in attributes
         and is_finite(X)
     )
 
@@ -79,7 +79,7 @@ def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[A
         Whether it is the first call.
     """
     n_features = None if reset else getattr(estimator, "n_features_in_", None)
-    if is_plain(X, dtype, n_features, estimator) and is_plain_target(y, len(X)):
+    if is_plain(X, dtype, n_features, vars(estimator)) and is_plain_target(y, len(X)):
         return X, y
     X, y = validate_data(
         estimator,

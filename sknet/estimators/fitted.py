@@ -66,25 +66,31 @@ class FlatParameters(NamedTuple):
     params: np.ndarray
 
 
-def flat_parameters(coefs: Sequence[Any], intercepts: Sequence[Any]) -> FlatParameters:
-    """Return layout and flat vector of weights and biases, whoever set them.
+def flat_parameters(state: Mapping[str, Any]) -> FlatParameters:
+    """Return layout and flat vector of an estimator's weights and biases, whoever set them.
 
     The vector is the memory of the arrays if they are views of one, else a copy.
+
+    Parameters
+    ----------
+    state : mapping of str to object
+        The estimator's attributes.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit each other.
+        If the shapes do not fit each other, or the numbers of features and
+        outputs.
     """
     from sknet._network.layout import Layout
 
+    coefs, intercepts = state["coefs_"], state["intercepts_"]
+    if len(coefs) == 0:
+        raise ValueError("coefs_ is empty. Set one matrix for each layer, or fit anew.")
     shapes = [np.shape(W) for W in coefs]
-    if not shapes or any(len(shape) != 2 for shape in shapes):
-        raise ValueError(
-            f"coefs_ must be a list of one matrix for each layer, got shapes {shapes}. Set weights "
-            "of fitting shapes, or fit anew."
-        )
-    layout = Layout([shapes[0][0], *(shape[1] for shape in shapes)])
+    n_features = state.get("n_features_in_", (*shapes[0], 0)[0])
+    n_outputs = state.get("n_outputs_", (0, *shapes[-1])[-1])
+    layout = Layout([n_features, *((0, *shape)[-1] for shape in shapes[:-1]), n_outputs])
     params = layout.join(coefs, intercepts)
     if params.dtype not in (np.float64, np.float32):
         params = params.astype(np.float64)
@@ -148,7 +154,7 @@ def predictor_of(
     from sknet._network.network import Network
     from sknet._network.prediction import Predictor
 
-    layout, params = flat_parameters(state["coefs_"], state["intercepts_"])
+    layout, params = flat_parameters(state)
     if len(activations) != len(layout.units) - 2:
         raise ValueError(
             f"coefs_ has {len(layout.units) - 2} hidden layers, but there are {len(activations)} "

@@ -31,19 +31,24 @@ def curves_with(
     }
 
 
-def attributes_of(outcome: Outcome) -> dict[str, Any]:
-    """Return the fitted attributes of an outcome, but for weights and curves."""
-    state, records = outcome.state, outcome.state.records
+def attributes_of_records(records: Records) -> dict[str, Any]:
+    """Return the fitted attributes that count epochs and hold bests."""
     return {
         "n_iter_": len(records.epochs),
-        "t_": state.samples_seen,
-        "loss_": outcome.loss,
         "best_loss_": records.best_loss,
         "best_validation_score_": records.best_score,
         "_no_improvement_count": records.n_stalled,
-        "_optimizer": state.optimizer,
-        "_averaging": state.averaging,
     }
+
+
+def attributes_of(outcome: Outcome) -> dict[str, Any]:
+    """Return the fitted attributes of an outcome, but for weights and curves."""
+    state, records = outcome.state, outcome.state.records
+    attributes = attributes_of_records(records)
+    attributes |= {"t_": state.samples_seen, "loss_": outcome.loss}
+    if state.optimizer is not None:  # as in scikit-learn L-BFGS leaves the moments of others
+        attributes |= {"_optimizer": state.optimizer, "_averaging": state.averaging}
+    return attributes
 
 
 def notices_of(

@@ -12,8 +12,9 @@ from sknet.activations import Activation
 from sknet.estimators.callbacks import SklearnCallbacks
 from sknet.estimators.data import GivenData
 from sknet.estimators.fitted import FlatParameters
-from sknet.estimators.outcome import curves_with
+from sknet.estimators.outcome import attributes_of_records, curves_with
 from sknet.estimators.parameters import hidden_activations
+from sknet.estimators.pickles import REBUILT
 from sknet.estimators.targets import Targets
 from sknet.initialization import draw_layer
 from sknet.losses import Loss
@@ -141,8 +142,6 @@ def records_to_go_on(
     before = state.get("_measured", measured)
     has_other = {name: before[name] != now for name, now in measured.items()}
     model._measured = measured
-    if is_first:
-        state |= {"n_iter_": 0, "t_": 0}
     restarts_loss = is_first or (has_other["loss"] and not is_incremental)
     restarts_scores = restarts_loss or (has_other["score"] and not is_incremental)
     # Trained before, but not watched in this way.
@@ -160,15 +159,18 @@ def records_to_go_on(
         curves[name] = fresh if restarts_watching else state.get(name)
     if restarts_watching:
         best_loss = None if model.early_stopping else np.inf
-        return Records(best_loss, -np.inf if is_validated else None), curves
-    return (
-        Records(
+        records = Records(best_loss, -np.inf if is_validated else None)
+    else:
+        records = Records(
             state.get("best_loss_"),
             state.get("best_validation_score_"),
             state.get("_no_improvement_count", 0),
-        ),
-        curves,
-    )
+        )
+    # What scorers and callbacks see while the first epoch runs.
+    state |= attributes_of_records(records) | curves
+    state["t_"] = 0 if is_first else state.get("t_", 0)
+    state.setdefault("loss_", np.nan)
+    return records, curves
 
 
 def _digest(validation: Validation | None) -> str | None:
@@ -211,10 +213,11 @@ def observers_of(
     """Return who is told of training: the console, a progress bar, scikit-learn's callbacks."""
     from sknet._training.observers import ConsoleReport, ProgressBar
 
-    def show(network: Network, records: Records) -> None:
+    def attributes(network: Network, records: Records) -> dict[str, Any]:
         model._show(network)
-        vars(model).update(curves_with(curves, records), n_iter_=len(records.epochs))
-        model.loss_ = records.last.loss
+        vars(model).update(attributes_of_records(records), loss_=records.last.loss)
+        vars(model).update(curves_with(curves, records))
+        return {name: value for name, value in vars(model).items() if name not in REBUILT}
 
     observers: list[Observer] = []
     if model.verbose == "progress":
@@ -223,5 +226,5 @@ def observers_of(
         observers.append(ConsoleReport())
     # Callbacks of scikit-learn may cost more than a small epoch.
     if not is_incremental and getattr(estimator, "_skl_callbacks", None):
-        observers.append(SklearnCallbacks(estimator, model, given, show))
+        observers.append(SklearnCallbacks(estimator, given, attributes))
     return observers

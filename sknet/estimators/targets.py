@@ -9,7 +9,13 @@ import numpy as np
 from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    check_classification_targets,
+    type_of_target,
+    unique_labels,
+)
+from sklearn.utils.validation import check_is_fitted
 
 from sknet.losses import Loss
 
@@ -272,6 +278,48 @@ class NumericTargets:
 
 
 Targets = ClassTargets | NumericTargets
+
+
+def encode_labels(
+    model: Any, y: np.ndarray, is_incremental: bool, classes: Any
+) -> tuple[ClassTargets, np.ndarray]:
+    """Return the targets of a classifier's call, and y as the loss takes it.
+
+    The first call learns the classes and notes them on the model. A later one must
+    have the same classes.
+
+    Parameters
+    ----------
+    model : object
+        The classifier in training.
+    y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+    is_incremental : bool
+        Whether it is for `partial_fit`.
+    classes : array-like or None
+        All classes, for the first call of `partial_fit`.
+    """
+    is_known = hasattr(model, "classes_")
+    if is_incremental and _check_partial_fit_first_call(model, classes):
+        ClassTargets.check_kind(y)
+        model._label_binarizer = ClassTargets.of(y, classes).label_binarizer
+        is_known = True
+    if is_known and (model.warm_start or is_incremental):
+        targets = fitted_targets(model, vars(model))
+        return targets, targets.encode_again(y, same_classes=model.warm_start)
+    ClassTargets.check_kind(y)
+    targets = ClassTargets.of(y)
+    model._label_binarizer, model.classes_ = targets.label_binarizer, targets.classes
+    encoded = targets.encode(y)
+    assert encoded is not None  # its own classes
+    return targets, encoded
+
+
+def fitted_targets(model: Any, state: Mapping[str, Any]) -> ClassTargets:
+    """Return the targets of a classifier's attributes; its classes may be set by hand."""
+    if "_label_binarizer" in state:
+        return ClassTargets(state["_label_binarizer"])
+    check_is_fitted(model, "classes_")
+    return ClassTargets.of(state["classes_"])
 
 
 def apply_class_weights(
