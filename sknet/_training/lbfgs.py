@@ -110,9 +110,6 @@ def minimise(
     finally:
         for observer in observers:
             observer.close()
-    if stopped_by != "interrupt":
-        for observer in observers:
-            observer.training_ends()
 
     best = early_stopping.best_params
     fitted = (current.params if best is None else best).astype(network.params.dtype)

@@ -29,8 +29,8 @@ class Observer(Protocol):
     def plateau(self, message: str) -> None:
         """Take note that there was no progress for a while, and of what follows."""
 
-    def training_ends(self) -> None:
-        """Take note that training has ended without an error."""
+    def training_ends(self, network: Network, records: Records) -> None:
+        """Take note that training has ended without an error, with the network it has come to."""
 
     def close(self) -> None:
         """Release what the observer holds, whether training ended with an error or not."""
@@ -53,7 +53,7 @@ class ConsoleReport:
         """Print the message."""
         print(message)
 
-    def training_ends(self) -> None:
+    def training_ends(self, network: Network, records: Records) -> None:
         """Print nothing."""
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class ProgressBar:
     def plateau(self, message: str) -> None:
         """Show nothing: the bar stands still."""
 
-    def training_ends(self) -> None:
+    def training_ends(self, network: Network, records: Records) -> None:
         """Leave the bar as it is."""
 
     def close(self) -> None:

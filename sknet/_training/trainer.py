@@ -152,9 +152,6 @@ class Trainer:
         optimizer.t = first_step + self.runner.n_steps
         whole, rest = divmod(self.runner.n_steps, n_steps)
         samples_seen = n_samples + whole * n + min(rest * config.batch_size, n)
-        if stopped_by != "interrupt":
-            for observer in observers:
-                observer.training_ends()
         return self._outcome(early_stopping, samples_seen, stopped_by)
 
     def _outcome(
@@ -254,7 +251,27 @@ def train(
         ends the training, and the weights are those of the last whole step.
     """
     if state.optimizer is None:
-        return minimise(network, data, validation, config, state, observers)
+        outcome = minimise(network, data, validation, config, state, observers)
+    else:
+        outcome = _train_by_steps(
+            network, data, validation, config, state, observers, random_state, kept
+        )
+    if outcome.stopped_by != "divergence" or outcome.has_best:
+        for observer in observers:
+            observer.training_ends(outcome.network, outcome.state.records)
+    return outcome
+
+
+def _train_by_steps(
+    network: Network,
+    data: Dataset,
+    validation: Validation | None,
+    config: TrainingConfig,
+    state: TrainingState,
+    observers: Sequence[Observer],
+    random_state: np.random.RandomState,
+    kept: list[Trainer] | None,
+) -> Outcome:
     trainer = kept.pop() if kept else None
     if trainer is not None and trainer.accepts(network, data, config, state):
         trainer.load(network, data, state)

@@ -64,8 +64,9 @@ class SklearnCallbacks:
     def plateau(self, message: str) -> None:
         """Call nothing: callbacks see the curves."""
 
-    def training_ends(self) -> None:
+    def training_ends(self, network: Network, records: Records) -> None:
         """Call the callbacks after the last epoch."""
+        vars(self.estimator).update(self.attributes(network, records))
         if self._epoch is not None:  # an iteration of L-BFGS that found no better weights
             self._end(self._epoch)
         self._end(self._context)

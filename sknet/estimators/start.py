@@ -215,8 +215,9 @@ def observers_of(
 
     def attributes(network: Network, records: Records) -> dict[str, Any]:
         model._show(network)
-        vars(model).update(attributes_of_records(records), loss_=records.last.loss)
-        vars(model).update(curves_with(curves, records))
+        vars(model).update(attributes_of_records(records), **curves_with(curves, records))
+        if records.epochs:
+            model.loss_ = records.last.loss
         return {name: value for name, value in vars(model).items() if name not in REBUILT}
 
     observers: list[Observer] = []
