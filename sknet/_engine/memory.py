@@ -75,7 +75,8 @@ def as_kernel_input(X: Any) -> np.ndarray | CSR:
             "scipy.sparse.coo_array."
         )
     data, indices = data[:n], indices[:n]
-    if n and not 0 <= (least := indices.min()) <= (greatest := indices.max()) < n_features:
+    least, greatest = (indices.min(), indices.max()) if n else (0, n_features - 1)
+    if least < 0 or greatest >= n_features:
         raise ValueError(
             f"X.indices of a sparse X has values from {least} to {greatest}, but X has "
             f"{n_features} columns, numbered from 0. Correct the indices or the shape of X."

@@ -203,8 +203,9 @@ class Outcome(NamedTuple):
         The last training loss.
     has_best : bool
         Whether the network has the weights of the best epoch of this call.
-    has_scores : bool
-        Whether some epoch of this call had a finite validation score.
+    missing_score : str
+        Name of the validation score that was to choose the best weights, or to
+        stop training, if no epoch of this call had a finite one; else "".
     message : str
         Why L-BFGS failed to converge, "" if it did not fail.
     """
@@ -214,5 +215,5 @@ class Outcome(NamedTuple):
     stopped_by: StoppedBy
     loss: float
     has_best: bool = False
-    has_scores: bool = True
+    missing_score: str = ""
     message: str = ""

@@ -122,7 +122,7 @@ def minimise(
         stopped_by,
         loss,
         best is not None,
-        early_stopping.has_scores,
+        early_stopping.missing_score(validation),
         message,
     )
 

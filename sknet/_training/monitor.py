@@ -54,6 +54,12 @@ class EarlyStopping:
         if config.keep_best is not None and is_better[config.keep_best]:
             self.best_params = network.params.copy()
 
+    def missing_score(self, validation: Validation | None) -> str:
+        """Return the name of the score that was needed, if no epoch had a finite one, else ""."""
+        is_needed = "score" in (self.config.watch, self.config.keep_best)
+        is_missing = is_needed and self.records.epochs and not self.has_scores
+        return validation.name if validation is not None and is_missing else ""
+
     @property
     def is_exhausted(self) -> bool:
         """Whether there was no progress for longer than the patience."""

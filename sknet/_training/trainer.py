@@ -152,10 +152,15 @@ class Trainer:
         optimizer.t = first_step + self.runner.n_steps
         whole, rest = divmod(self.runner.n_steps, n_steps)
         samples_seen = n_samples + whole * n + min(rest * config.batch_size, n)
-        return self._outcome(early_stopping, samples_seen, stopped_by)
+        missing_score = early_stopping.missing_score(validation)
+        return self._outcome(early_stopping, samples_seen, stopped_by, missing_score)
 
     def _outcome(
-        self, early_stopping: EarlyStopping, samples_seen: int, stopped_by: StoppedBy
+        self,
+        early_stopping: EarlyStopping,
+        samples_seen: int,
+        stopped_by: StoppedBy,
+        missing_score: str,
     ) -> Outcome:
         """Return copies, so that the trainer may be used again."""
         shown, best = self.predictor.network, early_stopping.best_params
@@ -166,9 +171,9 @@ class Trainer:
         if averaging is not None:
             averaging = Averaging(averaging.decay, averaging.mean.copy(), averaging.last.copy())
         state = TrainingState(optimizer, averaging, early_stopping.records, samples_seen)
-        epochs, has_scores = early_stopping.records.epochs, early_stopping.has_scores
+        epochs = early_stopping.records.epochs
         loss = epochs[-1].loss if epochs else np.nan
-        return Outcome(network, state, stopped_by, loss, best is not None, has_scores)
+        return Outcome(network, state, stopped_by, loss, best is not None, missing_score)
 
     def accepts(
         self, network: Network, data: Dataset, config: TrainingConfig, state: TrainingState

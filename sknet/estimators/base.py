@@ -36,7 +36,7 @@ from sknet.estimators.parameters import (
     hidden_activations,
     training_config,
 )
-from sknet.estimators.pickles import pickled, unpickled
+from sknet.estimators.pickles import FITTED, pickled, unpickled
 from sknet.estimators.start import (
     network_to_train,
     observers_of,
@@ -97,6 +97,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
     """What classifier and regressor share: everything but the targets."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
+    _pickled_attributes: ClassVar[tuple[str, ...]] = FITTED
 
     # What the two estimators fill in.
 
@@ -359,7 +360,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         ValueError
             If it lacks an attribute, or needs a part that is not defined.
         """
-        super().__setstate__(unpickled(type(self).__name__, state))
+        super().__setstate__(unpickled(type(self).__name__, state, self._pickled_attributes))
         if hasattr(self, "coefs_"):
             self._show(self._network())
 

@@ -231,7 +231,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         "focal_gamma": [Interval(Real, 0, None, closed="left")],
     }
 
-    classes_: np.ndarray
+    _pickled_attributes = (*BaseMLP._pickled_attributes, "classes_", "_label_binarizer")
 
     def __init__(
         self,

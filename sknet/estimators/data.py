@@ -127,12 +127,12 @@ def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
         weights = exact.astype(X.dtype)
         total = weights.sum()
     limits = np.finfo(X.dtype)
-    if not np.isfinite(total) or weights[exact > 0].min() < limits.tiny:
-        positive = exact[exact > 0]
+    weights[weights < limits.tiny] = 0  # 1 / weight would overflow
+    if not np.isfinite(total) or not weights.any():
         raise ValueError(
-            f"sample_weight has values from {positive.min():g} to {exact.max():g}. In {X.dtype}, "
-            f"the dtype of X, weights above 0 must be at least {limits.tiny:g}, and their sum at "
-            f"most {limits.max:g}. Divide sample_weight by its mean."
+            f"sample_weight has values up to {exact.max():g}. In {X.dtype}, the dtype of X, the "
+            f"largest weight must be at least {limits.tiny:g}, and the sum of weights at most "
+            f"{limits.max:g}. Divide sample_weight by its mean."
         )
     return weights
 

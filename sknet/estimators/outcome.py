@@ -106,4 +106,13 @@ def notices_of(
                 ConvergenceWarning,
             )
         )
+    if outcome.missing_score:
+        notices.append(
+            (
+                f"The validation score, {outcome.missing_score}, was not a finite number in any "
+                "epoch, so no epoch was the best and the last weights are kept. Check the "
+                "validation data: some scores need two samples, or two classes.",
+                UserWarning,
+            )
+        )
     return notices

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sknet.optimizers import Optimizer
@@ -35,7 +36,7 @@ def pickled(state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-def unpickled(estimator: str, state: dict[str, Any]) -> dict[str, Any]:
+def unpickled(estimator: str, state: dict[str, Any], required: Sequence[str]) -> dict[str, Any]:
     """Return the attributes that `pickled` has made plain.
 
     Raises
@@ -45,7 +46,7 @@ def unpickled(estimator: str, state: dict[str, Any]) -> dict[str, Any]:
         optimiser that is not defined.
     """
     if any(name in state for name in FITTED[:2]):
-        missing = [name for name in FITTED if name not in state]
+        missing = [name for name in required if name not in state]
         if missing:
             raise ValueError(
                 f"The pickle of {estimator} lacks {', '.join(missing)}. It is damaged, or another "
