@@ -70,6 +70,7 @@ def train_further(model, how, X, y):
 @pytest.mark.parametrize("later", CLASS_LOSSES)
 @pytest.mark.parametrize("loss", CLASS_LOSSES)
 def test_a_loss_set_later_changes_no_class(loss, later, classes):
+    # Between losses that all have probabilities a guard against regressions.
     X, y = classes
     model = MLPClassifier(**COMMON, loss=loss).fit(X, y)
     expected = answers(model, X)
@@ -287,6 +288,7 @@ def with_few_parameters(estimator, solver):
 @pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
 def test_a_subclass_with_few_parameters(estimator, solver, digits):
     """It is the model that its own constructor asks for, wherever scikit-learn takes it."""
+    # With L-BFGS a guard against regressions.
     X, y = digits[0][:N], digits[1][:N] % 3
     subclass = with_few_parameters(estimator, solver)
     plain = estimator(alpha=0.5, max_iter=5, solver=solver, random_state=0, hidden_layer_sizes=(8,))

@@ -191,6 +191,7 @@ def test_weights_that_do_not_fit_together(method, diabetes):
 @pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
 def test_weights_handed_over_are_not_written_to(estimator, how, first, digits):
     """Training of the second estimator leaves the first one's weights, to the bit."""
+    # With "fit", which begins anew, a guard against regressions.
     X, y = digits[0][:N], digits[1][:N] % 3
     a = estimator(**COMMON).fit(X, y)
     b = estimator(**{**COMMON, "random_state": 1})
@@ -234,7 +235,6 @@ def test_arrays_taken_from_a_model_are_not_written_to(how, digits):
 
 
 def test_no_warning_from_weights_set_by_hand(diabetes):
-    # A guard against regressions.
     X, y = diabetes[0][:N], diabetes[1][:N]
     model = MLPRegressor(**COMMON)
     model.coefs_, model.intercepts_ = draw((X.shape[1], 8, 1))
