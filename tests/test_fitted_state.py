@@ -310,7 +310,8 @@ def test_a_subclass_with_few_parameters(estimator, solver, digits):
         return
     first = subclass(alpha=0.5)
     first.partial_fit(X, y, **({"classes": [0, 1, 2]} if estimator is MLPClassifier else {}))
-    for m in (*models, plain):
+    plain.partial_fit(X, y)
+    for m in models:
         m.partial_fit(X, y)
         assert_same_weights(m, plain)
 

@@ -490,11 +490,12 @@ def interrupting_scorer(at):
 
 
 def test_interruption_by_a_scorer_keeps_the_whole_steps(small):
-    """The epoch whose validation was interrupted is in the weights, but not in the curves."""
+    """The epoch whose validation was interrupted counts; its score is not known."""
     scored = classifier(max_iter=50, scoring=interrupting_scorer(at=3))
     with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
         model = scored.fit(*small, X_val=small[0], y_val=small[1])
-    assert model.n_iter_ == len(model.loss_curve_) == len(model.validation_scores_) == 2
+    assert model.n_iter_ == len(model.loss_curve_) == len(model.validation_scores_) == 3
+    assert np.isfinite(model.validation_scores_).tolist() == [True, True, False]
     assert model.t_ == 3 * len(small[1])
     for ours, theirs in zip(model.coefs_, classifier(max_iter=3).fit(*small).coefs_, strict=True):
         assert_array_equal(ours, theirs)
@@ -508,7 +509,7 @@ def test_interruption_with_early_stopping_restores_the_best_epoch(small):
     scored = classifier(max_iter=50, scoring=interrupting_scorer(at=4), **parameters)
     with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
         model = scored.fit(*small)
-    assert model.n_iter_ == 3
+    assert model.n_iter_ == 4
     assert model.validation_scores_[0] > model.validation_scores_[1]
     assert model.best_validation_score_ == model.validation_scores_[0]
     assert_array_equal(model.decision_function(small[0]), best.decision_function(small[0]))

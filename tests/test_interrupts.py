@@ -532,7 +532,7 @@ for k in range(n_signals):
         assert kind == "interrupt", "a fit returned that an error had ended"
         outcome = "returned early"
         assert model.n_iter_ == len(model.loss_curve_) == 0, model.n_iter_
-        assert 0 < model.t_ < len(data[0]), model.t_
+        assert 0 < model.t_ < len(data[0]), (model.t_, now, new_books)
         model.partial_fit(data[0][model.t_ :], data[1][model.t_ :])
         assert books(model)[0] == new_books[0], "weights, moments and counts disagree"
     delay_of_training = None

@@ -1,4 +1,4 @@
-"""Compilation: options, compiled functions and their addresses, the cache on disk.
+"""Compilation: options, compiled functions and their addresses.
 
 Kernels are Numba functions that call the network's parts (activation, loss,
 optimiser, matrix product) through *addresses*. A part's plain function is
@@ -13,13 +13,9 @@ With ``NUMBA_DISABLE_JIT=1`` the same kernels run as plain Python.
 from __future__ import annotations
 
 import gc
-import hashlib
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numba
@@ -27,8 +23,8 @@ import numpy as np
 from numba.core.ccallback import CFunc
 
 from sknet._engine import vector_math  # noqa: F401  # registers exp and tanh
+from sknet._engine.cache import secure, warn_of_missing_cache
 from sknet._engine.loading import uninterrupted
-from sknet._engine.simd import VECTOR_BITS
 
 # nnan and ninf stay out: a diverging loss has to stay visible as NaN.
 # The NumPy error model leaves out the check for zero that keeps a division scalar.
@@ -37,7 +33,6 @@ OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
 }
 PYTHON_MODE = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
-PACKAGE = Path(__file__).parents[1]
 
 # Compiled functions by function and signature. They are kept for ever, since programs hold
 # their addresses.
@@ -116,9 +111,9 @@ def _c_function(function: Callable[..., Any], signature: Any) -> CFunc:
     try:
         compiled.enable_caching()
     except RuntimeError:
-        _warn_of_missing_cache()
+        warn_of_missing_cache()
     else:
-        _stamp(compiled)
+        secure(compiled)
     compiled.compile()
     return compiled
 
@@ -130,40 +125,10 @@ def kernel(function: Callable[..., Any]) -> Any:
     try:
         dispatcher = numba.njit(nogil=True, cache=True, **OPTIONS)(function)
     except RuntimeError:
-        _warn_of_missing_cache()
+        warn_of_missing_cache()
         return numba.njit(nogil=True, **OPTIONS)(function)
-    _stamp(dispatcher)
+    secure(dispatcher)
     return dispatcher
-
-
-@cache
-def _warn_of_missing_cache() -> None:
-    warnings.warn(
-        "Numba found no writeable folder for its cache, so sknet compiles its kernels anew in "
-        "every process (some seconds at the first fit). To keep them, set the environment "
-        "variable NUMBA_CACHE_DIR to a writeable folder before Python starts.",
-        RuntimeWarning,
-        stacklevel=3,
-    )
-
-
-@cache
-def _package_digest() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def _stamp(compiled: Any) -> None:
-    """Make a cache entry stale whenever any file of the package changes.
-
-    Numba looks at the time and size of the function's own file only. It would
-    serve a kernel that has an older version of another file compiled into it.
-    """
-    file: Any = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
-    if hasattr(file, "_source_stamp"):  # private to Numba; a test checks that it works
-        file._source_stamp = (file._source_stamp, _package_digest(), VECTOR_BITS)
 
 
 def start_address(array: np.ndarray) -> int:

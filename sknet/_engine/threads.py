@@ -99,9 +99,11 @@ class Workers:
         How many threads besides the calling one.
     """
 
+    _workers: Sequence[_Worker] = ()
+    _release: Callable[[], None] | None = None
+
     def __init__(self, n: int) -> None:
         self._workers = [_Worker() for _ in range(n)]
-        self._release: Callable[[], None] | None = None
 
     def __enter__(self) -> Self:
         return self

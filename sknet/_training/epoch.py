@@ -86,9 +86,9 @@ class EpochRunner:
         self.workspace = Workspace(network, data, batch_size, regularization, has_optimizer)
         self._n_constants = 0 if optimizer is None else optimizer.constants(np.ones(1)).shape[1]
         self._teams: dict[int, list[_Thread]] = {}
-        # Steps before this epoch, and the counters with those of this epoch. It is replaced as a
-        # whole, so that an interrupt at any moment finds a true count.
-        self._progress: tuple[int, np.ndarray | None] = (0, None)
+        # Steps before this epoch, and the thread whose counters have those of this epoch. It is
+        # replaced as a whole, so that an interrupt at any moment finds a true count.
+        self._progress: tuple[int, ThreadProgram | None] = (0, None)
 
     def restart(self) -> None:
         """Count steps anew, for another call of training."""
@@ -102,8 +102,14 @@ class EpochRunner:
     @property
     def n_steps(self) -> int:
         """Steps made so far, at any moment, also when an epoch was interrupted."""
-        n_before, counters = self._progress
-        return n_before + (0 if counters is None else int(counters[N_DONE]))
+        n_before, thread = self._progress
+        return n_before + (0 if thread is None else int(thread.counters[N_DONE]))
+
+    @property
+    def objective(self) -> float:
+        """What `run` returns or, if it was interrupted, would have returned, of the last epoch."""
+        _, thread = self._progress
+        return 0.0 if thread is None else float(thread.scalars[OBJECTIVE])
 
     def run(self, team: ThreadTeam, order: np.ndarray, rates: np.ndarray) -> float:
         """Pass once over the data.
@@ -130,12 +136,13 @@ class EpochRunner:
         objective, done = 0.0, 0
         for n_threads, steps in team.schedule_steps(rates.size):
             threads = self._threads(n_threads)
-            counters = threads[0].program.counters
-            counters[N_DONE] = done
-            self._progress = (self._progress[0], counters)
+            own = threads[0].program
+            own.counters[N_DONE], own.scalars[OBJECTIVE] = done, objective
+            self._progress = (self._progress[0], own)
             stop = tuple(values[: steps.stop] for values in per_step)
             start = perf_counter()
-            objective = self._steps(team, threads, order, first_step, stop, done, objective)
+            self._steps(team, threads, order, first_step, stop, done)
+            objective = self.objective
             team.record(n_threads, steps.stop - done, perf_counter() - start)
             done = steps.stop
         return objective
@@ -148,12 +155,10 @@ class EpochRunner:
         first_step: int,
         per_step: tuple[np.ndarray, ...],
         done: int,
-        objective: float,
-    ) -> float:
+    ) -> None:
         """Make steps `done` to the last that `per_step` has, in calls that return soon."""
         own, *others = threads
-        counters, scalars, pace = own.program.counters, own.program.scalars, own.pace
-        scalars[OBJECTIVE] = objective
+        counters, pace = own.program.counters, own.pace
         row = phase = 0
         weights = read_only(self.data.weights)
         while done < per_step[0].size:
@@ -169,7 +174,6 @@ class EpochRunner:
                 own.run(arguments)
             pace.record(budget - int(counters[N_LEFT]), perf_counter() - start)
             done, row, phase = (int(counters[i]) for i in (N_DONE, ROW, PHASE))
-        return float(scalars[OBJECTIVE])
 
     def _per_step(self, rates: np.ndarray, first_step: int) -> tuple[np.ndarray, ...]:
         """Return learning rate, averaging factor and the optimiser's constants of each step."""

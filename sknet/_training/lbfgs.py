@@ -19,7 +19,7 @@ from sknet._training.contract import (
     Validation,
 )
 from sknet._training.epoch import EpochRunner
-from sknet._training.monitor import EarlyStopping, end_epoch, is_finite
+from sknet._training.monitor import EarlyStopping, end_epoch, is_finite, record
 from sknet._training.observers import Observer
 
 
@@ -52,6 +52,9 @@ def minimise(
     epochs = state.records.epochs
     stopped_by: StoppedBy | None = None
     is_iterating = False
+    # The last accepted iteration: its number, loss and parameters. It is replaced as a whole, so
+    # that an interrupt at any moment finds values that agree.
+    accepted: tuple[int, float, np.ndarray] = (0, np.nan, params)
 
     def loss_and_grad(params: np.ndarray) -> tuple[float, np.ndarray]:
         nonlocal is_iterating
@@ -67,11 +70,12 @@ def minimise(
         return loss, runner.grad.copy()
 
     def iteration_ends(intermediate_result: OptimizeResult) -> None:
-        nonlocal is_iterating, stopped_by
+        nonlocal is_iterating, stopped_by, accepted
         if not np.isfinite(intermediate_result.fun):
             raise _DivergedError
-        current.params[:] = intermediate_result.x
         loss = float(intermediate_result.fun)
+        accepted = len(epochs) + 1, loss, intermediate_result.x.copy()
+        current.params[:] = intermediate_result.x
         is_stopped = end_epoch(predictor, early_stopping, validation, observers, loss, None)
         is_iterating = False
         if is_stopped:
@@ -104,9 +108,12 @@ def minimise(
     except _DivergedError:
         stopped_by = "divergence"
     except KeyboardInterrupt:
-        if not epochs:
+        number, loss, current.params[:] = accepted
+        if number == 0:
             raise
-        stopped_by, loss = "interrupt", epochs[-1].loss
+        stopped_by = "interrupt"
+        if number > len(epochs):
+            record(state.records, validation, loss, None)
     finally:
         for observer in observers:
             observer.close()

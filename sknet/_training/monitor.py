@@ -46,13 +46,15 @@ class EarlyStopping:
             self.has_scores = self.has_scores or bool(np.isfinite(score))
             if config.watch == "score":
                 is_stalled = not score >= records.best_score + config.tol
-        records.n_stalled = records.n_stalled + 1 if is_stalled else 0
-        if is_better["loss"]:
-            records.best_loss = last.loss
-        if score is not None and is_better["score"]:
-            records.best_score = score
         if config.keep_best is not None and is_better[config.keep_best]:
             self.best_params = network.params.copy()
+        # All at once, so that an interrupt finds values that agree.
+        vars(records).update(
+            best_loss=last.loss if is_better["loss"] else records.best_loss,
+            best_score=score if is_better["score"] else records.best_score,
+            n_stalled=records.n_stalled + 1 if is_stalled else 0,
+            n_watched=len(records.epochs),
+        )
 
     def missing_score(self, validation: Validation | None) -> str:
         """Return the name of the score that was needed, if no epoch had a finite one, else ""."""
@@ -84,8 +86,8 @@ def end_epoch(
 ) -> bool:
     """End an epoch of any solver, and return whether an observer stops training.
 
-    It validates, records, watches, keeps the best weights and tells observers,
-    in this order. The record of an epoch is added as a whole.
+    It records, validates, watches, keeps the best weights and tells observers,
+    in this order.
 
     Parameters
     ----------
@@ -100,18 +102,25 @@ def end_epoch(
     learning_rate : float or None
         Mean over the epoch's steps.
     """
-    network = predictor.network
-    validation_loss = score = None
+    network, records = predictor.network, early_stopping.records
+    record(records, validation, loss, learning_rate)
     if validation is not None:
         X, targets, weights, _ = validation.data
         scores = predictor.scores(X, n_jobs=early_stopping.config.n_jobs)
         validation_loss = network.mean_loss(scores, targets, weights)
         score = -validation_loss if validation.score is None else validation.score(network, scores)
-    records = early_stopping.records
-    records.epochs.append(EpochRecord(loss, learning_rate, validation_loss, score))
+        records.epochs[-1] = EpochRecord(loss, learning_rate, validation_loss, score)
     early_stopping.epoch_ends(network)
     stops = [observer.epoch_ends(network, records) for observer in observers]
     return any(stops)
+
+
+def record(
+    records: Records, validation: Validation | None, loss: float, learning_rate: float | None
+) -> None:
+    """Add an epoch that is not validated yet: until then its validation values are NaN."""
+    unknown = None if validation is None else np.nan
+    records.epochs.append(EpochRecord(loss, learning_rate, unknown, unknown))
 
 
 def is_finite(network: Network) -> bool:

@@ -16,8 +16,10 @@ class EpochRecord(NamedTuple):
     learning_rate : float or None
         Mean over the epoch's steps; None for L-BFGS.
     validation_loss : float or None
-        Mean loss of the validation data, without penalties.
+        Mean loss of the validation data, without penalties. None without such
+        data, NaN if training was interrupted before they were evaluated.
     validation_score : float or None
+        Likewise.
     """
 
     loss: float
@@ -39,6 +41,8 @@ class Records:
         Highest validation score, earlier calls included.
     n_stalled : int
         Epochs in a row without progress.
+    n_watched : int
+        Epochs of this call that the bests and counts take into account.
     epochs : list of EpochRecord
         Those of this call.
     """
@@ -46,6 +50,7 @@ class Records:
     best_loss: float | None
     best_score: float | None
     n_stalled: int = 0
+    n_watched: int = 0
     epochs: list[EpochRecord] = field(default_factory=list)
 
     @property

@@ -21,7 +21,7 @@ from sknet._training.contract import (
 )
 from sknet._training.epoch import EpochRunner
 from sknet._training.lbfgs import minimise
-from sknet._training.monitor import EarlyStopping, end_epoch, is_finite
+from sknet._training.monitor import EarlyStopping, end_epoch, is_finite, record
 from sknet._training.observers import Observer
 from sknet.optimizers import Optimizer
 
@@ -118,34 +118,40 @@ class Trainer:
                     fractions = (optimizer.t + np.arange(n_steps)) / (n_steps * config.max_iter)
                     factors = schedule.factors(np.minimum(fractions, np.nextafter(1, 0)))
                     rates = optimizer.learning_rate * factors
-                    total = self.runner.run(team, data.rows[order], rates)
+                    rate = float(rates.mean())
+                    loss = self.runner.run(team, data.rows[order], rates) / n
                     optimizer.t = first_step + self.runner.n_steps
-                    loss = float(total) / n
                     if not (np.isfinite(loss) and is_finite(self.network)):
                         stopped_by = "divergence"
                         break
                     is_stopped = end_epoch(
-                        self.predictor, early_stopping, validation, observers, loss,
-                        float(rates.mean()),
-                    )  # fmt: skip
+                        self.predictor, early_stopping, validation, observers, loss, rate
+                    )
                     seen = n_samples + n * len(state.records.epochs)
                     optimizer.learning_rate = schedule.epoch_ends(optimizer.learning_rate, seen)
                     if is_stopped:
                         stopped_by = "callback"
                         break
                     if early_stopping.is_exhausted:
-                        rate, what_follows = schedule.plateau(optimizer.learning_rate)
+                        next_rate, what_follows = schedule.plateau(optimizer.learning_rate)
                         for observer in observers:
                             observer.plateau(early_stopping.plateau_message(what_follows))
-                        if rate is None:
+                        if next_rate is None:
                             stopped_by = "patience"
                             break
-                        optimizer.learning_rate = rate
+                        optimizer.learning_rate = next_rate
                         state.records.n_stalled = 0
         except KeyboardInterrupt:
             if self.runner.n_steps == 0:
                 raise
-            stopped_by = "interrupt"
+            stopped_by = "interrupt" if is_finite(self.network) else "divergence"
+            if self.runner.n_steps // n_steps > len(state.records.epochs):
+                # All steps of the epoch are made. It only was not recorded yet.
+                record(state.records, validation, self.runner.objective / n, rate)
+            if validation is None and state.records.n_watched < len(state.records.epochs):
+                early_stopping.epoch_ends(self.predictor.network)
+            seen = n_samples + n * len(state.records.epochs)
+            optimizer.learning_rate = schedule.epoch_ends(optimizer.learning_rate, seen)
         finally:
             for observer in observers:
                 observer.close()
