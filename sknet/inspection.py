@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,7 +12,6 @@ from sklearn.base import (
     BaseEstimator,
     MetaEstimatorMixin,
     TransformerMixin,
-    _fit_context,
     clone,
     is_classifier,
 )
@@ -23,6 +22,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from sknet.estimators.base import BaseMLP
+from sknet.estimators.decorators import fit_context
 
 # Number of rows of a sparse X that are converted to dense at a time for gradient times input.
 DENSE_ROWS = 1024
@@ -72,12 +72,12 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         "layer": [Integral, StrOptions({"all"})],
     }
 
-    def __init__(self, estimator, *, layer=-1):
+    def __init__(self, estimator: Any, *, layer: int | Literal["all"] = -1) -> None:
         self.estimator = estimator
         self.layer = layer
 
     # The fit of the network validates the parameters of the network.
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Self:
         """Fit the network, unless it is frozen.
 

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -56,7 +57,7 @@ def _compile_parts(dtype: str) -> None:
 def _fit_each_way(dtype: str) -> None:
     """Fit dense and sparse data with each solver and with each way of regularization."""
     X, y = np.eye(4, dtype=dtype), [0, 0, 1, 1]
-    regularization = {
+    regularization: dict[str, Any] = {
         "l1_ratio": 0.5, "dropout": 0.5, "gradient_clip_norm": 1.0, "ema_decay": 0.5,
     }  # fmt: skip
     for data in (X, csr_matrix(X)):

@@ -90,7 +90,7 @@ def meet(barrier, settings):
 
 if PYTHON_MODE:  # without compilation there is one thread
 
-    def meet(barrier, settings):  # type: ignore[no-redef]
+    def meet(barrier, settings):
         """Return 0."""
         return 0.0
 

@@ -18,7 +18,7 @@ except ImportError:
 PACKAGE = Path(__file__).parents[1]
 
 
-class SafeCacheFile(IndexDataCacheFile):  # type: ignore[misc]
+class SafeCacheFile(IndexDataCacheFile):
     """The cache entries of one function, which several processes may write at the same time.
 
     Numba numbers the data files of a function. Two processes that compile it for

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from queue import SimpleQueue
 from time import perf_counter, sleep
@@ -287,4 +288,4 @@ def map_row_blocks(
     cuts = [n * k // n_threads for k in range(n_threads + 1)]
     first, *others = (slice(*pair) for pair in pairwise(cuts))
     with Workers(n_threads - 1) as workers:
-        workers.run(lambda: run(first), [lambda rows=rows: run(rows) for rows in others], release)
+        workers.run(partial(run, first), [partial(run, rows) for rows in others], release)

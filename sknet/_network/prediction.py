@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sknet._engine.compilation import compile_kernel, kernel
@@ -52,36 +54,41 @@ class Predictor:
         ndarray of shape (n_samples, n_outputs)
             In the dtype of the network.
         """
-        layout, n = self.network.layout, n_rows(X)
-        out = np.empty((n, layout.units[-1]), self.network.params.dtype)
-        is_sparse = isinstance(X, CSR)
+        layout = self.network.layout
+        out = np.empty((n_rows(X), layout.units[-1]), self.network.params.dtype)
 
-        def prepare(rows: slice):  # type: ignore[no-untyped-def]
-            size = rows.stop - rows.start
-            key = min(size, PREDICT_ROWS), size % PREDICT_ROWS, link
-            # Popping gives a pass to one thread only. A pass over sparse rows holds the addresses
-            # of X and serves once.
-            try:
-                if is_sparse:
-                    raise IndexError
-                forward_pass = self._idle.setdefault(key, []).pop()
-            except IndexError:
-                forward_pass = _ForwardPass(self.network, size, link, X if is_sparse else None)
+        def prepare(rows: slice) -> Callable[[slice], None]:
+            if isinstance(X, CSR):
+                return self._sparse(X, rows, link, out)
+            return self._dense(X, rows, link, out)
 
-            def run(part: slice) -> None:
-                if is_sparse:
-                    forward_pass.run(np.empty(0, out.dtype), part.start, out[part])
-                else:
-                    forward_pass.run(X[part].reshape(-1), 0, out[part])
-                if part.stop == rows.stop and not is_sparse:
-                    if len(self._idle) > MAX_IDLE:
-                        self._idle.clear()
-                    self._idle.setdefault(key, []).append(forward_pass)
-
-            return run
-
-        map_row_blocks(prepare, n, 2 * layout.n_weights, n_jobs, PREDICT_ROWS)
+        map_row_blocks(prepare, len(out), 2 * layout.n_weights, n_jobs, PREDICT_ROWS)
         return out
+
+    def _sparse(self, X: CSR, rows: slice, link: bool, out: np.ndarray) -> Callable[[slice], None]:
+        """Return what predicts parts of sparse rows. Its program has the addresses of X."""
+        forward_pass = _ForwardPass(self.network, rows.stop - rows.start, link, X)
+        return lambda part: forward_pass.run(np.empty(0, out.dtype), part.start, out[part])
+
+    def _dense(
+        self, X: np.ndarray, rows: slice, link: bool, out: np.ndarray
+    ) -> Callable[[slice], None]:
+        """Return what predicts parts of dense rows, with a program that is used again."""
+        size = rows.stop - rows.start
+        idle = self._idle.setdefault((min(size, PREDICT_ROWS), size % PREDICT_ROWS, link), [])
+        try:
+            forward_pass = idle.pop()  # now no other thread has it
+        except IndexError:
+            forward_pass = _ForwardPass(self.network, size, link)
+
+        def run(part: slice) -> None:
+            forward_pass.run(X[part].reshape(-1), 0, out[part])
+            if part.stop == rows.stop:
+                if len(self._idle) > MAX_IDLE:
+                    self._idle.clear()
+                idle.append(forward_pass)
+
+        return run
 
 
 class _ForwardPass:
@@ -94,11 +101,11 @@ class _ForwardPass:
         How many rows in all.
     link : bool
         Whether to apply the loss's inverse link.
-    sparse : CSR or None
+    sparse : CSR, default=None
         The data, if sparse. Dense rows are given to `run`.
     """
 
-    def __init__(self, network: Network, n: int, link: bool, sparse: CSR | None) -> None:
+    def __init__(self, network: Network, n: int, link: bool, sparse: CSR | None = None) -> None:
         units, dtype = network.layout.units, network.params.dtype
         program = Program(dtype)
         size = min(n, PREDICT_ROWS)

@@ -134,6 +134,19 @@ class Dataset(NamedTuple):
             raise ValueError(f"Rows must be numbers from 0 to {n - 1}.")
         network.check_targets(self.targets)
 
+    def copy(self) -> Dataset:
+        """Return a copy of a dense data set."""
+        assert isinstance(self.X, np.ndarray)
+        return Dataset(self.X.copy(), *(array.copy() for array in self[1:]))
+
+    def load(self, other: Dataset) -> None:
+        """Copy another dense data set of the same shapes into this one."""
+        assert isinstance(self.X, np.ndarray)
+        assert isinstance(other.X, np.ndarray)
+        np.copyto(self.X, other.X)
+        for own, given in zip(self[1:], other[1:], strict=True):
+            np.copyto(own, given)
+
     def astype(self, dtype: type) -> Dataset:
         """Return the data set with its arrays in another dtype."""
         X, targets, weights, rows = self

@@ -206,8 +206,7 @@ class Trainer:
         """Copy a network, data and a state that `accepts` has looked at into this trainer."""
         assert state.optimizer is not None
         data.check(network)
-        for own, given in zip(self.runner.data, data, strict=True):
-            np.copyto(own, given)
+        self.runner.data.load(data)
         self.network.params[:] = network.params
         if self.averaging is not None and state.averaging is not None:
             self.averaging.mean[:] = network.params
@@ -287,9 +286,8 @@ def _train_by_steps(
     if trainer is not None and trainer.accepts(network, data, config, state):
         trainer.load(network, data, state)
     else:
-        is_kept = kept is not None and isinstance(data.X, np.ndarray)
-        if is_kept and data.X.nbytes <= MAX_KEPT_BYTES:
-            data = Dataset(*(array.copy() for array in data))
+        if isinstance(data.X, np.ndarray) and data.X.nbytes <= MAX_KEPT_BYTES:
+            data = data if kept is None else data.copy()
         else:
             kept = None
         trainer = Trainer(network, data, config, state)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -26,6 +26,7 @@ from sknet.estimators.data import (
     validate,
     validate_weights,
 )
+from sknet.estimators.decorators import fit_context
 from sknet.estimators.fitted import NetworkSpec, flat_parameters, predictor_of, spec_of
 from sknet.estimators.html import NetworkHTML
 from sknet.estimators.notices import warn_user
@@ -99,6 +100,22 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
     _pickled_attributes: ClassVar[tuple[str, ...]] = FITTED
 
+    coefs_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+    loss_: float
+    best_loss_: float | None
+    loss_curve_: list[float]
+    learning_rate_curve_: list[float]
+    validation_loss_curve_: list[float] | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    n_iter_: int
+    t_: int
+    n_features_in_: int
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: str
+
     # What the two estimators fill in.
 
     def _encode(
@@ -113,7 +130,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
 
     # Fitting.
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
         X: Any,
@@ -184,7 +201,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         # A call changes a copy of the attributes. They are taken over all at once when the call
         # has succeeded, so a call that fails has changed nothing.
         before, model = vars(self).copy(), object.__new__(type(self))
-        vars(model).update(before, _cache={})
+        model.__dict__.update(before, _cache={})
         try:
             outcome, curves = model._train(self, given, given_validation, is_incremental, classes)
             notices = notices_of(model, outcome, is_incremental)
@@ -197,7 +214,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
             for name, curve in curves.items()
             if curve is not None
         ]
-        self._take_over(vars(model), before, additions)
+        self._take_over(model.__dict__, before, additions)
         for message, category in notices:
             warn_user(message, category)
         return self
@@ -254,7 +271,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         )
         state = state_to_go_on(self, network, records, is_incremental)
         observers = observers_of(estimator, self, given, curves, is_incremental)
-        trainers = vars(self).setdefault("_trainers", []) if is_incremental else None
+        trainers = self.__dict__.setdefault("_trainers", []) if is_incremental else None
         outcome = train(network, data, validation, config, state, observers, random_state, trainers)
         return outcome, curves
 
@@ -265,7 +282,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
     def _adopt(self, outcome: Outcome, curves: dict[str, list[float] | None]) -> None:
         """Write the fitted attributes: nothing else does, but for what `_encode` learns of y."""
         self._show(outcome.network)
-        vars(self).update(attributes_of(outcome), **curves)
+        self.__dict__.update(attributes_of(outcome), **curves)
 
     def _take_over(
         self, attributes: dict[str, Any], before: dict[str, Any], additions: list[Any]
@@ -317,11 +334,11 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
 
     def _network(self) -> Network:
         """Return the network of the fitted weights, whoever set them."""
-        return self._predictor(vars(self)).network
+        return self._predictor(self.__dict__).network
 
     def _spec(self) -> NetworkSpec:
         """Return the fitted network as plain values."""
-        state = vars(self)
+        state = self.__dict__
         return spec_of(state, self._predictor(state))
 
     def _scores(self, X: Any, *, link: bool = False) -> tuple[np.ndarray, dict[str, Any]]:
@@ -330,7 +347,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         A fit in another thread replaces the attributes as a whole, so these agree
         with each other.
         """
-        state = vars(self)
+        state = self.__dict__
         if "coefs_" not in state:  # check_is_fitted takes longer than predicting a row
             check_is_fitted(self, "coefs_")
         predictor = self._predictor(state)

@@ -7,12 +7,12 @@ from numbers import Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.metaestimators import available_if
 
 from sknet.estimators.base import BaseMLP, can_fit_in_parts, has_probabilities
 from sknet.estimators.data import GivenData
+from sknet.estimators.decorators import available_if, fit_context
 from sknet.estimators.parameters import RegisteredNames
 from sknet.estimators.targets import ClassTargets, encode_labels, fitted_targets
 from sknet.losses import Loss
@@ -231,6 +231,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         "focal_gamma": [Interval(Real, 0, None, closed="left")],
     }
 
+    classes_: np.ndarray
     _pickled_attributes = (*BaseMLP._pickled_attributes, "classes_", "_label_binarizer")
 
     def __init__(
@@ -328,7 +329,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return loss.name, loss.settings(vars(self))
 
     @available_if(can_fit_in_parts)
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
         X: Any,

@@ -7,12 +7,12 @@ from numbers import Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from sklearn.base import RegressorMixin, _fit_context
+from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.metaestimators import available_if
 
 from sknet.estimators.base import BaseMLP, can_fit_in_parts
 from sknet.estimators.data import GivenData
+from sknet.estimators.decorators import available_if, fit_context
 from sknet.estimators.parameters import RegisteredNames
 from sknet.estimators.targets import NumericTargets
 from sknet.losses import Loss
@@ -321,7 +321,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return loss.name, loss.settings(vars(self))
 
     @available_if(can_fit_in_parts)
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
         X: Any,
