@@ -349,12 +349,18 @@ def test_sparse_data_in_strided_arrays(solver, dtype, which, digits):
 
 
 def test_predictions_of_large_numbers_do_not_warn(digits):
-    """The sum of a row overflows float32, though each number and each score is finite."""
+    """The sum of the data overflows float32, though each number and each score is finite."""
     X, y = digits[0][:N].astype(np.float32), digits[1][:N]
-    model = MLPClassifier(**{**SMALL, "activation": "tanh"}).fit(X, y)
+    model = MLPClassifier(**SMALL, activation="tanh").fit(X, y)
+    # Powers of two change no digit, as long as no weight comes near the least exponent.
+    scale = np.float32(2.0**119)
+    signs = np.where(np.arange(64 * 8).reshape(64, 8) % 3 == 0, -0.75, 0.5).astype(np.float32)
+    model.coefs_[0][:] = signs
     expected = model.predict_proba(X)
-    scale = np.float32(2.0**126)  # a power of two changes no digit
-    model.coefs_[0][:] /= scale
+    model.coefs_[0][:] = signs / scale
+    with np.errstate(over="ignore"):
+        assert np.isfinite(scale * X).all()
+        assert np.isinf((scale * X).sum())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         result = model.predict_proba(scale * X)
