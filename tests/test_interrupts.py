@@ -84,7 +84,7 @@ def assert_whole_epochs(model, n_epochs, n_samples=N):
     assert all(np.isfinite(w).all() for w in (*model.coefs_, *model.intercepts_))
 
 
-# An interrupt between two epochs. Most of these guard against regressions.
+# An interrupt between two epochs. All but those with L-BFGS guard against regressions.
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
@@ -380,6 +380,7 @@ print(json.dumps([len(calls), duration]))
 )
 def test_signal_handlers_run_while_kernels_do(what, n_jobs):
     """A timer of 0.2 s comes to its handler at least once in 0.5 s of a long call."""
+    # With ("predict", 2) a guard against regressions: there Python waits for threads.
     n_calls, duration = json.loads(run_script(LARGE + HANDLERS, what, n_jobs, timeout=300))
     assert n_calls >= int(duration / 0.5), f"only {n_calls} calls in {duration:.1f} s"
 
@@ -560,8 +561,11 @@ print(json.dumps(counts))
 @pytest.mark.parametrize("what", ["fit", "predict"])
 def test_signals_at_random_moments_lose_nothing(what, kind):
     """No process crashes or hangs, the earlier model stays, and the next fit has the same bits."""
-    counts = json.loads(run_script(RANDOM_MOMENTS, what, kind, 0, 60, timeout=120))
-    assert sum(counts.values()) == 60
+    # With "predict" a guard against regressions. With "fit" and "alarm" it is chance whether a
+    # signal comes while threads start: four runs in five lost their process.
+    n_signals = 90 if what == "fit" else 60
+    counts = json.loads(run_script(RANDOM_MOMENTS, what, kind, 0, n_signals, timeout=120))
+    assert sum(counts.values()) == n_signals
     assert counts["raised"] + counts["returned early"] > 0
 
 
