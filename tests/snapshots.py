@@ -44,7 +44,10 @@ def assert_same(a: Any, b: Any, where: str = "") -> None:
     elif isinstance(a, np.ndarray):
         assert a.dtype == b.dtype, f"{where} has the dtype {a.dtype}, and had {b.dtype}"
         assert a.shape == b.shape, f"{where} has the shape {a.shape}, and had {b.shape}"
-        assert a.tobytes() == b.tobytes(), f"{where} is {a}, and was {b}"
+        assert a.tobytes() == b.tobytes(), (
+            f"{where} differs in {np.sum(a != b)} of {a.size} numbers, the first of which is "
+            f"{a.ravel()[:1]}, and was {b.ravel()[:1]}"
+        )
     elif isinstance(a, dict):
         assert a.keys() == b.keys(), f"{where} has the keys {set(a)}, and had {set(b)}"
         for key in a:

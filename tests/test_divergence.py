@@ -286,6 +286,7 @@ def float32_error(*names):
     ],
 )
 def test_sample_weights_beyond_float32(weight, solver, call, estimator, digits, diabetes):
+    # With 1e39 a guard against regressions: scikit-learn's own check refuses it.
     X, y = data(estimator, digits, diabetes, np.float32)
     X /= 1000
     if (call, solver) == ("partial_fit", "lbfgs"):

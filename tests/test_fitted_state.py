@@ -310,9 +310,12 @@ def test_a_subclass_with_few_parameters(estimator, solver, digits):
         return
     first = subclass(alpha=0.5)
     first.partial_fit(X, y, **({"classes": [0, 1, 2]} if estimator is MLPClassifier else {}))
-    plain.partial_fit(X, y)
-    for m in models:
+    fresh = estimator(**plain.get_params())
+    fresh.partial_fit(X, y, **({"classes": [0, 1, 2]} if estimator is MLPClassifier else {}))
+    assert_same_weights(first, fresh)
+    for m in (*models, plain):
         m.partial_fit(X, y)
+    for m in models:
         assert_same_weights(m, plain)
 
 

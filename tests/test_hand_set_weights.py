@@ -108,9 +108,9 @@ def test_a_regressor_predicts_before_any_fit_as_in_scikit_learn(
         estimator(hidden_layer_sizes=hidden, activation=activation)
         for estimator in (MLPRegressor, ReferenceRegressor)
     ]
-    for model, own_form in zip(models, (form, as_arrays), strict=True):
-        # scikit-learn takes arrays only.
-        model.coefs_, model.intercepts_ = own_form(coefs), own_form(intercepts)
+    # scikit-learn itself takes arrays only.
+    for model, form_of in zip(models, (form, as_arrays), strict=True):
+        model.coefs_, model.intercepts_ = form_of(coefs), form_of(intercepts)
         model.n_layers_, model.n_outputs_ = len(hidden) + 2, n_outputs
         model.out_activation_ = "identity"
     ours, theirs = (model.predict(X) for model in models)

@@ -56,6 +56,12 @@ class Pace:
             self.units = max(1, min(fitting, 2 * max(self.units, units)))
 
 
+def n_threads_for(n_jobs: int | None) -> int:
+    """Return the number of threads that `n_jobs` allows, never more than there are cores."""
+    wanted = effective_n_jobs(n_jobs)
+    return max(1, min(wanted, cpu_count())) if wanted > 1 else 1  # counting cores takes long
+
+
 class _Worker:
     """One thread that runs functions, one after the other."""
 
@@ -204,8 +210,7 @@ class ThreadTeam(Workers):
     """
 
     def __init__(self, n_jobs: int | None, flops: float) -> None:
-        wanted = min(effective_n_jobs(n_jobs), cpu_count()) if flops >= MIN_STEP_FLOPS else 1
-        self.n_threads = max(1, wanted)
+        self.n_threads = n_threads_for(n_jobs) if flops >= MIN_STEP_FLOPS else 1
         super().__init__(self.n_threads - 1)
         self.flops = flops
         self.n_epochs = 0
@@ -269,7 +274,7 @@ def map_row_blocks(
     if n * flops < MIN_SHARED_FLOPS:
         prepare(slice(0, n))(slice(0, n))
         return
-    n_threads = max(1, min(effective_n_jobs(n_jobs), cpu_count(), n))
+    n_threads = min(n_threads_for(n_jobs), n)
     is_abandoned = False
 
     def release() -> None:

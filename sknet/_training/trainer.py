@@ -292,6 +292,6 @@ def _train_by_steps(
             kept = None
         trainer = Trainer(network, data, config, state)
     outcome = trainer.train(trainer.runner.data, validation, config, state, observers, random_state)
-    if kept is not None and outcome.stopped_by == "n_epochs":
+    if kept is not None and outcome.stopped_by not in ("interrupt", "divergence"):
         kept.append(trainer)
     return outcome

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknet._engine.loading import load_engine
@@ -27,7 +26,13 @@ from sknet.estimators.data import (
     validate_weights,
 )
 from sknet.estimators.decorators import fit_context
-from sknet.estimators.fitted import NetworkSpec, flat_parameters, predictor_of, spec_of
+from sknet.estimators.fitted import (
+    NetworkSpec,
+    flat_parameters,
+    predictor_of,
+    remember_flat,
+    spec_of,
+)
 from sknet.estimators.html import NetworkHTML
 from sknet.estimators.notices import warn_user
 from sknet.estimators.outcome import COLUMNS, attributes_of, notices_of
@@ -35,6 +40,7 @@ from sknet.estimators.parameters import (
     CONSTRAINTS,
     check_together,
     hidden_activations,
+    random_state_of,
     training_config,
 )
 from sknet.estimators.pickles import FITTED, pickled, unpickled
@@ -201,7 +207,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         # A call changes a copy of the attributes. They are taken over all at once when the call
         # has succeeded, so a call that fails has changed nothing.
         before, model = vars(self).copy(), object.__new__(type(self))
-        model.__dict__.update(before, _cache={})
+        model.__dict__.update(before, _cache=dict(before.get("_cache", {})))
         try:
             outcome, curves = model._train(self, given, given_validation, is_incremental, classes)
             notices = notices_of(model, outcome, is_incremental)
@@ -248,7 +254,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
             self, given.X, given.y, dtype, "n_features_in_" not in vars(self) or fitted is None
         )
         weights = validate_weights(given.sample_weight, X)
-        random_state = check_random_state(self.random_state)
+        random_state = random_state_of(self.random_state, is_incremental)
         targets, encoded = self._encode(y, is_incremental=is_incremental, classes=classes)
         class_weight = getattr(self, "class_weight", None)
         class_weights = targets.class_weights(y, class_weight)
@@ -282,6 +288,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
     def _adopt(self, outcome: Outcome, curves: dict[str, list[float] | None]) -> None:
         """Write the fitted attributes: nothing else does, but for what `_encode` learns of y."""
         self._show(outcome.network)
+        remember_flat(self._cache, outcome.network)
         self.__dict__.update(attributes_of(outcome), **curves)
 
     def _take_over(

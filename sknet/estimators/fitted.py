@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +13,7 @@ from sknet.losses import Loss
 
 if TYPE_CHECKING:
     from sknet._network.layout import Layout
+    from sknet._network.network import Network
     from sknet._network.prediction import Predictor
 
 
@@ -85,6 +87,9 @@ def flat_parameters(state: Mapping[str, Any]) -> FlatParameters:
     from sknet._network.layout import Layout
 
     coefs, intercepts = state["coefs_"], state["intercepts_"]
+    known = state.get("_cache", {}).get("flat")
+    if known is not None and is_made_of(known[0], (*coefs, *intercepts)):
+        return known[1]
     if len(coefs) == 0:
         raise ValueError("coefs_ is empty. Set one matrix for each layer, or fit anew.")
     shapes = [np.shape(W) for W in coefs]
@@ -95,6 +100,17 @@ def flat_parameters(state: Mapping[str, Any]) -> FlatParameters:
     if params.dtype not in (np.float64, np.float32):
         params = params.astype(np.float64)
     return FlatParameters(layout, params)
+
+
+def remember_flat(cache: dict[str, Any], network: Network) -> None:
+    """Note where the flat vector of a network is, for `flat_parameters`."""
+    arrays = (*network.coefs, *network.intercepts)
+    cache["flat"] = arrays, FlatParameters(network.layout, network.params)
+
+
+def is_made_of(known: tuple[Any, ...], arrays: tuple[Any, ...]) -> bool:
+    """Return whether arrays are the known ones themselves."""
+    return len(known) == len(arrays) and all(map(operator.is_, known, arrays))
 
 
 class _Cached(NamedTuple):
@@ -113,11 +129,9 @@ class _Cached(NamedTuple):
         activations: Sequence[str],
     ) -> bool:
         """Return whether the predictor is that of these attributes."""
-        if len(arrays) != len(self.arrays) or loss != self.loss:
+        if loss != self.loss or tuple(activations) != self.activations:
             return False
-        if any(a is not b for a, b in zip(arrays, self.arrays, strict=True)):
-            return False
-        if tuple(activations) != self.activations:
+        if not is_made_of(self.arrays, arrays):
             return False
         network = self.predictor.network
         own = (*network.coefs, *network.intercepts)

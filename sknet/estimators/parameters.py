@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.metrics import get_scorer_names
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from sknet.activations import Activation
@@ -196,6 +198,24 @@ def batch_size(parameters: Mapping[str, Any], n_rows: int) -> int:
             f"{n_rows} training samples. It is going to be clipped to {n_rows}."
         )
     return min(int(given), n_rows)
+
+
+_generators = threading.local()
+
+
+def random_state_of(seed: Any, is_incremental: bool) -> np.random.RandomState:
+    """Return the source of random numbers that `random_state` asks for.
+
+    Making a generator takes longer than a step. `partial_fit` therefore seeds one
+    that each thread keeps. No call draws from it after calling code of users, who
+    might call `partial_fit` of another estimator.
+    """
+    if not is_incremental or not isinstance(seed, Integral):
+        return check_random_state(seed)
+    if not hasattr(_generators, "kept"):
+        _generators.kept = np.random.RandomState(0)
+    _generators.kept.seed(seed)
+    return _generators.kept
 
 
 def schedule(parameters: Mapping[str, Any]) -> Schedule:

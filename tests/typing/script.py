@@ -44,7 +44,7 @@ def classify(X: np.ndarray, y: np.ndarray) -> float:
         n_jobs=2,
     )
     model = model.fit(X, y, sample_weight=np.ones(len(y)), X_val=X, y_val=y)
-    model.set_params(ema_decay=0.9).partial_fit(X, y)
+    model.partial_fit(X, y, X_val=X, y_val=y)
     MLPClassifier(class_weight={0: 1.0, 1: 2.0}, solver="lbfgs", max_iter=3).fit(X, y)
     scores: np.ndarray = model.decision_function(X)
     probabilities: np.ndarray = model.predict_proba(X) + np.exp(model.predict_log_proba(X))
@@ -56,7 +56,7 @@ def classify(X: np.ndarray, y: np.ndarray) -> float:
     features: np.ndarray = HiddenLayers(model, layer="all").fit(X, y).transform(X)
     gradients: np.ndarray = input_gradients(model, X, target=1, multiply_by_inputs=True)
     LossCurveDisplay.from_estimator(model)
-    WeightsDisplay.from_estimator(model)
+    WeightsDisplay.from_estimator(model, image_shape=(1, 5))
     print(scores, probabilities, curve, weights, units, validation, history, features, gradients)
     return model.loss_
 
