@@ -174,7 +174,8 @@ class LossCurveDisplay:
         return self
 
     def _draw_legend(self) -> None:
-        # The axes drawn last have one legend for both axes. Lines drawn later would cover it.
+        # One legend shows the lines of both axes. It belongs to the axes that are drawn last, since
+        # lines that are drawn later would cover it.
         axes = [self.ax_] if self.validation_ax_ is None else [self.ax_, self.validation_ax_]
         handles = [line for ax in axes for line in ax.get_legend_handles_labels()[0]]
         for ax in axes:
@@ -265,7 +266,7 @@ class WeightsDisplay:
             If the estimator is not fitted.
         ValueError
             If the estimator has no weights, if `n_units` is below 1, or if the
-            number of features is not that of the pixels of an image.
+            number of features is not the number of pixels of an image.
         """
         network = _last_estimator(estimator)
         if not hasattr(network, "coefs_"):
@@ -293,7 +294,7 @@ class WeightsDisplay:
         Raises
         ------
         ValueError
-            If the number of features is not that of the pixels of an image.
+            If the number of features is not the number of pixels of an image.
         """
         n_features, n_units = self.weights.shape
         height, width = self.image_shape or (isqrt(n_features), isqrt(n_features))

@@ -176,8 +176,8 @@ def _has_matplotlib() -> bool:
 def _fit_briefly(network: Any, digits: Digits) -> float:
     """Fit and predict once, and return the seconds that it took.
 
-    Numba compiles the kernels in this fit, and both libraries do what they do
-    only at the first fit of a process. The searches are timed without it.
+    Numba compiles the kernels in this fit, and both libraries do other work that
+    only the first fit of a process needs. The times of the searches leave it out.
     """
     start = time.perf_counter()
     with warnings.catch_warnings():

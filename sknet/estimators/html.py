@@ -1,7 +1,7 @@
-"""What notebooks show of a fitted network, above scikit-learn's own table of parameters.
+"""Drawings of a fitted network for notebooks, above scikit-learn's table of parameters.
 
-Drawings are inline SVG in the text's own colour, so that they suit dark pages,
-need nothing from outside, and are read out by their descriptions.
+The drawings are inline SVG. They have the colour of the text, which suits dark
+pages. They load nothing, and screen readers read their descriptions.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import numpy as np
 BOX_WIDTH, BOX_HEIGHT, GAP, LETTER = 108, 48, 32, 7
 PLOT_WIDTH, PLOT_HEIGHT, LEFT, BOTTOM, MARGIN = 280, 110, 64, 36, 8
 
-# A loss curve of more epochs than this is thinned out: more would not be seen.
+# A longer loss curve is drawn with about this many points, since more could not be told apart.
 MOST_POINTS = 560
 
 
 class NetworkHTML:
-    """Puts drawings of layers and loss curve before what scikit-learn shows of an estimator.
+    """Puts drawings of the layers and the loss curve before scikit-learn's display.
 
-    It extends the two methods that notebooks come by, which scikit-learn has
-    had under these names for long; other estimators' displays of this one, as a
-    pipeline's, are not touched.
+    It extends the two methods of scikit-learn by which notebooks get the display
+    of an estimator. The display of another estimator that contains this one, such
+    as a pipeline, stays as it is.
     """
 
     def _repr_html_inner(self) -> str:
@@ -40,7 +40,7 @@ class NetworkHTML:
 
 
 def network_html(mlp: Any) -> str:
-    """Return drawings of a fitted network, '' of one that is not fitted."""
+    """Return drawings of a fitted network, or '' if it is not fitted."""
     if not hasattr(mlp, "coefs_"):
         return ""
     coefs = [np.asarray(W) for W in mlp.coefs_]  # by hand they may be set to lists
@@ -64,11 +64,11 @@ def layers_svg(title: str, units: Sequence[int], activations: Sequence[str]) -> 
     Parameters
     ----------
     title : str
-        Stands above.
+        Text above the drawing.
     units : sequence of int of length n_layers + 1
         Widths: features, hidden layers, outputs.
     activations : sequence of str of length n_layers
-        Names of what follows each layer's affine map.
+        Names of the activations. The last one is that of the inverse link.
 
     Returns
     -------
@@ -146,8 +146,8 @@ def _text(x: float, y: float, text: str, anchor: str = "middle") -> str:
 
 
 def _svg(width: float, height: float, title: str, says: str, pieces: Sequence[str]) -> str:
-    # Named by aria-label rather than by the ids of title and desc: ids must be unique on a
-    # page, on which the same network may be shown twice.
+    # The accessible name is an aria-label. It could refer to the ids of title and desc, but ids
+    # must be unique, and a page may show the same network twice.
     title, says = escape(title), escape(says)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{title}: {says}" '
