@@ -5,7 +5,7 @@ Usage::
     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python benchmarks/gemm.py
     python benchmarks/gemm.py --dtype float32 --only square --repeats 3
 
-*tile* is `sknet._gemm.product`, called by a program as in training; it adds a
+*tile* is `sknet._engine.gemm.product`, called by a program as in training; it adds a
 bias. *dot* is `numpy.dot` in a compiled loop, which is SciPy's OpenBLAS without
 any of Python's overhead. *matmul* is NumPy's, called from Python.
 """
@@ -24,9 +24,8 @@ from _peak import peak
 from _problems import PROBLEMS
 from _timing import Table, loops_for, machine, one_thread, seconds, warn_of_environment
 
-from sknet._engine.compilation import execute
 from sknet._engine.gemm import product, scratch_size
-from sknet._engine.program import Program
+from sknet._engine.program import Program, execute
 
 SQUARES = (16, 32, 64, 128, 256, 512, 1024)
 COLUMNS = {
@@ -93,9 +92,9 @@ def measure(shape: Shape, dtype: str, repeats: int) -> list[list[float]]:
     bias, out = np.zeros(shape.n, dtype), np.empty((shape.m, shape.n), dtype)
     scratch = np.empty(scratch_size(shape.m, out.itemsize), dtype)
     program = Program(out.dtype)
-    program.add("product", product, A, B, bias, scratch, out)
+    program.add(product, A, B, bias, scratch, out)
     functions: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
-        (repeat_tile, (program.finish()[0], out[0])),
+        (repeat_tile, (program.finish().instructions, out[0])),
         (repeat_dot, (A, B, out)),
         (repeat_matmul, (A, B, out)),
     ]

@@ -137,7 +137,7 @@ def recorded() -> Iterator[list[tuple[int, str, float, float]]]:
     """
     from numba.core import event
 
-    from sknet._engine import compilation as _jit
+    from sknet._engine import compilation
 
     entries: list[Any] = []
     running: list[tuple[int, float, list[float]]] = []
@@ -160,7 +160,7 @@ def recorded() -> Iterator[list[tuple[int, str, float, float]]]:
         def on_end(self, event: Any) -> None:
             end(event.data["dispatcher"].py_func.__name__)
 
-    plain = _jit._c_function
+    plain = compilation._c_function
 
     def timed(function: Any, signature: Any) -> Any:
         begin()
@@ -169,12 +169,12 @@ def recorded() -> Iterator[list[tuple[int, str, float, float]]]:
         finally:
             end(f"{function.__module__}.{function.__qualname__} (part)")
 
-    _jit._c_function = timed
+    compilation._c_function = timed
     try:
         with event.install_listener("numba:compile", Listener()):
             yield entries
     finally:
-        _jit._c_function = plain
+        compilation._c_function = plain
 
 
 def list_compilations() -> None:

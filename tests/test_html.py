@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
 from sknet import HiddenLayers, MLPClassifier, MLPRegressor
-from sknet.estimators.html import MOST_POINTS, network_html
+from sknet.estimators.html import MOST_POINTS, layers_svg, network_html
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -113,9 +113,10 @@ def test_nothing_from_outside_and_no_ids(net):
 
 
 def test_escaped(net):
-    net.set_params(activation='<b>"x"</b>&')
-    assert "<b>" not in network_html(net)
-    assert texts(drawings(net)[0])[3] == '<b>"x"</b>&'
+    svg = layers_svg("<i>", [3, 2, 1], ['<b>"x"</b>&', "identity"])
+    assert "<b>" not in svg
+    assert "<i>" not in svg
+    assert texts(ET.fromstring(svg))[3] == '<b>"x"</b>&'
 
 
 @pytest.mark.parametrize("activation", [("tanh",), 3, None])

@@ -79,6 +79,7 @@ class EpochRunner:
     ) -> None:
         data.check(network)
         self.network, self.data = network, data
+        self._weights = read_only(data.weights)
         self.optimizer, self.averaging = optimizer, averaging
         self.batch_size = batch_size
         self.step_flops = TRAINING_FLOPS * batch_size * network.layout.n_weights
@@ -139,9 +140,12 @@ class EpochRunner:
             own = threads[0].program
             own.counters[N_DONE], own.scalars[OBJECTIVE] = done, objective
             self._progress = (self._progress[0], own)
-            stop = tuple(values[: steps.stop] for values in per_step)
+            if steps.stop < rates.size:
+                some_steps = tuple(values[: steps.stop] for values in per_step)
+            else:
+                some_steps = per_step
             start = perf_counter()
-            self._steps(team, threads, order, first_step, stop, done)
+            self._steps(team, threads, order, first_step, some_steps, done)
             objective = self.objective
             team.record(n_threads, steps.stop - done, perf_counter() - start)
             done = steps.stop
@@ -160,11 +164,10 @@ class EpochRunner:
         own, *others = threads
         counters, pace = own.program.counters, own.pace
         row = phase = 0
-        weights = read_only(self.data.weights)
         while done < per_step[0].size:
             budget = pace.units
             arguments = (
-                weights, order, self.batch_size, first_step, *per_step, done, row, phase, budget
+                self._weights, order, self.batch_size, first_step, *per_step, done, row, phase, budget
             )  # fmt: skip
             start = perf_counter()
             if others:

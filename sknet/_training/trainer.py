@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from math import isfinite
 
 import numpy as np
 
@@ -121,7 +122,7 @@ class Trainer:
                     rate = float(rates.mean())
                     loss = self.runner.run(team, data.rows[order], rates) / n
                     optimizer.t = first_step + self.runner.n_steps
-                    if not (np.isfinite(loss) and is_finite(self.network)):
+                    if not (isfinite(loss) and is_finite(self.network)):
                         stopped_by = "divergence"
                         break
                     is_stopped = end_epoch(

@@ -11,8 +11,6 @@ from html import escape
 from math import isfinite
 from typing import Any
 
-import numpy as np
-
 # Pixels.
 BOX_WIDTH, BOX_HEIGHT, GAP, LETTER = 108, 48, 32, 7
 PLOT_WIDTH, PLOT_HEIGHT, LEFT, BOTTOM, MARGIN = 280, 110, 64, 36, 8
@@ -43,15 +41,12 @@ def network_html(mlp: Any) -> str:
     """Return drawings of a fitted network, or '' if it is not fitted."""
     if not hasattr(mlp, "coefs_"):
         return ""
-    coefs = [np.asarray(W) for W in mlp.coefs_]  # by hand they may be set to lists
-    units = [coefs[0].shape[0], *(W.shape[1] for W in coefs)]
-    n_hidden = len(units) - 2
-    names = mlp.activation
-    if not isinstance(names, list | tuple) or len(names) != n_hidden:
-        names = [names] * n_hidden
-    n_parameters = sum(W.size + W.shape[1] for W in coefs)
-    title = f"{type(mlp).__name__}, {n_parameters:,} parameters, {coefs[0].dtype}"
-    drawings = layers_svg(title, units, [*map(str, names), mlp.out_activation_])
+    try:
+        spec = mlp._spec()
+    except ValueError:  # weights that were set by hand and fit nothing
+        return ""
+    title = f"{type(mlp).__name__}, {spec.params.size:,} parameters, {spec.params.dtype}"
+    drawings = layers_svg(title, spec.units, [*spec.activations, spec.out_activation])
     curve = getattr(mlp, "loss_curve_", ())
     if len(curve) > 1 and all(map(isfinite, curve)):
         drawings += loss_svg(curve)
