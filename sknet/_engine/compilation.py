@@ -87,7 +87,7 @@ def compile_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
     if types not in kernel.overloads:
 
         def compile_once() -> None:
-            with _compiling:
+            with _compiling, _garbage_collection_paused():
                 kernel.compile(types)
 
         uninterrupted(compile_once)

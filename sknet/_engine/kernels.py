@@ -20,10 +20,11 @@ from sknet._engine.program import call_step
     BATCH_VALUE, OBJECTIVE, ABANDONED, N_SCALARS,
 ) = range(15)  # fmt: skip
 
-# Entries of `counters`. STEP is the number of the step since training began. The next call resumes
-# where N_DONE steps of the epoch are done, at the microbatch that begins with row ROW of its
-# minibatch, after PHASE of its phases. N_LEFT phases of those allowed were not run.
-STEP, ROW, N_DONE, PHASE, N_LEFT, N_COUNTERS = range(6)
+# Entries of `counters`. STEP is the number of the step since training began, FIRST_STEP that of the
+# epoch's first one. N_DONE steps of the epoch are done. The next call goes on at the microbatch
+# that begins with row ROW of its minibatch, after PHASE of its phases. It may run N_LEFT phases,
+# those of updates not counted, and leaves there how many of them it has not run.
+STEP, FIRST_STEP, BATCH_SIZE, N_DONE, ROW, PHASE, N_LEFT, N_COUNTERS = range(8)
 
 # Entries of the `settings` of dropout and noise: the layer, and the first row within a microbatch
 # of the rows that a thread takes.

@@ -8,7 +8,7 @@ import numpy as np
 
 from sknet._engine.compilation import compile_kernel, kernel
 from sknet._engine.functions import vector
-from sknet._engine.memory import CSR, LayerBuffers, n_rows
+from sknet._engine.memory import CSR, LayerBuffers, n_rows, read_only
 from sknet._engine.program import Program, execute
 from sknet._engine.threads import map_row_blocks
 from sknet._network.network import Network
@@ -68,7 +68,8 @@ class Predictor:
     def _sparse(self, X: CSR, rows: slice, link: bool, out: np.ndarray) -> Callable[[slice], None]:
         """Return what predicts parts of sparse rows. Its program has the addresses of X."""
         forward_pass = _ForwardPass(self.network, rows.stop - rows.start, link, X)
-        return lambda part: forward_pass.run(np.empty(0, out.dtype), part.start, out[part])
+        no_rows = read_only(np.empty(0, out.dtype))
+        return lambda part: forward_pass.run(no_rows, part.start, out[part])
 
     def _dense(
         self, X: np.ndarray, rows: slice, link: bool, out: np.ndarray
@@ -126,7 +127,7 @@ class _ForwardPass:
         ends = table.phases[table.sections]  # of instructions: a chunk runs without a break
         self._program = program  # keeps alive what the instructions address
         self._arguments = data, index, a.flat(last, slice(None)), table.instructions, ends
-        compile_kernel(predict_rows, (data, data, 0, n, *self._arguments))
+        compile_kernel(predict_rows, (read_only(data), data, 0, n, *self._arguments))
 
     def run(self, X: np.ndarray, first: int, out: np.ndarray) -> None:
         """Overwrite `out` by scores.

@@ -18,8 +18,10 @@ from sknet._engine.barrier import new_barrier
 from sknet._engine.compilation import compile_kernel, kernel
 from sknet._engine.kernels import (
     ABANDONED,
+    BATCH_SIZE,
     BATCH_VALUE,
     BATCH_WEIGHT,
+    FIRST_STEP,
     KEEP,
     N_DONE,
     N_LEFT,
@@ -41,7 +43,7 @@ from sknet._training.contract import Dataset, Regularization
 from sknet._training.gradient import (
     FULL,
     LAST_REMAINDER,
-    PREPARE,
+    N_SECTIONS,
     REMAINDER,
     UPDATE,
     GradientProgram,
@@ -132,23 +134,20 @@ class EpochRunner:
             scikit-learn. A minibatch whose weights are all zero is left out.
         """
         first_step = 0 if self.optimizer is None else self.optimizer.t
-        per_step = self._per_step(rates, first_step)
+        rates, constants = self._per_step(rates, first_step)
         self._progress = (self.n_steps, None)
         objective, done = 0.0, 0
-        for n_threads, steps in team.schedule_steps(rates.size):
+        for n_threads, steps in team.schedule_steps(len(constants)):
             threads = self._threads(n_threads)
             own = threads[0].program
-            own.counters[N_DONE], own.scalars[OBJECTIVE] = done, objective
+            for thread in threads:
+                thread.program.begin(first_step, done)
+            own.scalars[OBJECTIVE] = objective
             self._progress = (self._progress[0], own)
-            if steps.stop < rates.size:
-                some_steps = tuple(values[: steps.stop] for values in per_step)
-            else:
-                some_steps = per_step
             start = perf_counter()
-            self._steps(team, threads, order, first_step, some_steps, done)
-            objective = self.objective
+            self._steps(team, threads, order, rates, constants[: steps.stop])
             team.record(n_threads, steps.stop - done, perf_counter() - start)
-            done = steps.stop
+            objective, done = self.objective, steps.stop
         return objective
 
     def _steps(
@@ -156,19 +155,17 @@ class EpochRunner:
         team: ThreadTeam,
         threads: Sequence[_Thread],
         order: np.ndarray,
-        first_step: int,
-        per_step: tuple[np.ndarray, ...],
-        done: int,
+        rates: np.ndarray,
+        constants: np.ndarray,
     ) -> None:
-        """Make steps `done` to the last that `per_step` has, in calls that return soon."""
+        """Make the steps that are not done yet, in calls that return soon."""
         own, *others = threads
         counters, pace = own.program.counters, own.pace
-        row = phase = 0
-        while done < per_step[0].size:
+        arguments = self._weights, order, rates, constants
+        while counters[N_DONE] < len(constants):
             budget = pace.units
-            arguments = (
-                self._weights, order, self.batch_size, first_step, *per_step, done, row, phase, budget
-            )  # fmt: skip
+            for thread in threads:
+                thread.program.counters[N_LEFT] = budget
             start = perf_counter()
             if others:
                 tasks = [partial(thread.run, arguments) for thread in others]
@@ -176,10 +173,9 @@ class EpochRunner:
             else:
                 own.run(arguments)
             pace.record(budget - int(counters[N_LEFT]), perf_counter() - start)
-            done, row, phase = (int(counters[i]) for i in (N_DONE, ROW, PHASE))
 
-    def _per_step(self, rates: np.ndarray, first_step: int) -> tuple[np.ndarray, ...]:
-        """Return learning rate, averaging factor and the optimiser's constants of each step."""
+    def _per_step(self, rates: np.ndarray, first_step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return learning rate and averaging factor, and the optimiser's constants, by step."""
         if self.optimizer is None:
             constants = np.empty((rates.size, 0))
         else:
@@ -187,7 +183,7 @@ class EpochRunner:
         keeps = np.zeros(rates.size)
         if self.averaging is not None:
             keeps = self.averaging.keep_factors(first_step, rates.size)
-        return rates, keeps, constants.astype(self.network.params.dtype)
+        return np.array([rates, keeps]), constants.astype(self.network.params.dtype)
 
     def _threads(self, n_threads: int) -> list[_Thread]:
         if n_threads not in self._teams:
@@ -213,8 +209,11 @@ class _Thread:
         table = program.program.finish()
         workspace = program.workspace
         self.pace = Pace(step_flops * workspace.size / workspace.batch_size / table.phases.size)
+        # One array less to unpack: compiling that takes long.
+        positions = np.concatenate([table.sections, table.phases])
         self.arguments = (
-            *table, program.index, program.step_constants, program.scalars, program.counters,
+            table.instructions, positions, program.index, program.step_constants, program.scalars,
+            program.counters,
         )  # fmt: skip
         self._is_compiled = False
 
@@ -228,15 +227,16 @@ class _Thread:
 
 @kernel
 def run_steps(
-    weights, order, batch_size, first_step, rates, keeps, constants, done, begin, phase, n_phases,
-    instructions, phases, sections, index, step_constants, scalars, counters,
+    weights, order, rates, constants, instructions, positions, index, step_constants, scalars,
+    counters,
 ):  # fmt: skip
-    """Make the steps of an epoch that follow the first `done`, until `n_phases` phases have run.
+    """Make the next steps of an epoch, until as many phases have run as `counters` allow.
 
-    It begins after `phase` phases of the microbatch at row `begin` of its minibatch,
-    and leaves in `counters` where to go on.
+    `positions` has where sections begin among phases, and behind these where phases
+    begin among instructions. A call goes on where the one before has returned.
     """
-    step = done
+    batch_size, step, begin = counters[BATCH_SIZE], counters[N_DONE], counters[ROW]
+    phase, n_left = counters[PHASE], counters[N_LEFT]
     while step < constants.shape[0]:
         start = step * batch_size
         n = min(batch_size, order.size - start)
@@ -249,49 +249,47 @@ def run_steps(
                 counters[N_DONE] = step
                 continue
             scalars[BATCH_WEIGHT], scalars[SCALE] = weight_sum, 1 / weight_sum
-            scalars[RATE], scalars[KEEP] = rates[step], keeps[step]
+            scalars[RATE], scalars[KEEP] = rates[0, step], rates[1, step]
             scalars[BATCH_VALUE] = 0.0
-            counters[STEP] = first_step + step
+            counters[STEP] = counters[FIRST_STEP] + step
             for i in range(step_constants.size):
                 step_constants[i] = constants[step, i]
-            execute(
-                instructions, phases[sections[PREPARE]], phases[sections[PREPARE + 1]],
-                step_constants,
-            )  # fmt: skip
-        while begin < n:
+        is_update = False
+        while not is_update:
+            is_update = begin >= n
             m = min(MICROBATCH, n - begin)
-            section = (
-                FULL if m == MICROBATCH else (REMAINDER if n == batch_size else LAST_REMAINDER)
-            )
-            section += 1 if begin > 0 else 0
+            if is_update:
+                section = UPDATE
+            else:
+                remainder = REMAINDER if n == batch_size else LAST_REMAINDER
+                section = FULL if m == MICROBATCH else remainder
+                section += 1 if begin > 0 else 0
             counters[ROW] = begin
             if phase == 0:
                 for i in range(m):
                     index[i] = order[start + begin + i]
-            first = sections[section]
-            while first + phase < sections[section + 1]:
-                if n_phases == 0:
-                    counters[PHASE] = phase
-                    counters[N_LEFT] = 0
-                    return
-                p = first + phase
-                execute(instructions, phases[p], phases[p + 1], step_constants)
+            first = positions[section] + phase
+            n_phases = positions[section + 1] - first
+            # The phases of an update differ between threads. They are not counted, and not parted.
+            allowed = n_phases if is_update else min(n_phases, n_left)
+            for p in range(N_SECTIONS + 1 + first, N_SECTIONS + 1 + first + allowed):
+                execute(instructions, positions[p], positions[p + 1], step_constants)
                 if scalars[ABANDONED] != 0:
                     return
-                phase += 1
-                n_phases -= 1
-            scalars[BATCH_VALUE] += scalars[VALUE]
+            if allowed < n_phases:
+                counters[PHASE] = phase + allowed
+                counters[N_LEFT] = 0
+                return
+            n_left -= 0 if is_update else allowed
+            if not is_update:
+                scalars[BATCH_VALUE] += scalars[VALUE]
             begin += m
             phase = 0
-        for p in range(sections[UPDATE], sections[UPDATE + 1]):
-            execute(instructions, phases[p], phases[p + 1], step_constants)
-            if scalars[ABANDONED] != 0:
-                return
         value = scalars[BATCH_VALUE] + scalars[PENALTY]
         scalars[OBJECTIVE] += n * value / scalars[BATCH_WEIGHT]
         begin = 0
         step += 1
+        counters[ROW] = 0
         counters[N_DONE] = step
-    counters[ROW] = 0
     counters[PHASE] = 0
-    counters[N_LEFT] = n_phases
+    counters[N_LEFT] = n_left

@@ -21,7 +21,7 @@ from sknet._training.workspace import MICROBATCH, ROW_BLOCK, ThreadProgram
 # Sections of the program. A microbatch is full, or the remainder of a minibatch, or the remainder
 # of the last minibatch. The first microbatch of a minibatch overwrites the gradient, later ones
 # add to it: these have sections of their own, at one more.
-PREPARE, FULL, REMAINDER, LAST_REMAINDER, UPDATE = 0, 1, 3, 5, 7
+FULL, REMAINDER, LAST_REMAINDER, UPDATE, N_SECTIONS = 0, 2, 4, 6, 7
 
 
 class GradientProgram:
@@ -45,9 +45,7 @@ class GradientProgram:
         self.X = self.workspace.data.X
 
     def append(self) -> None:
-        """Append the sections from PREPARE to the one before UPDATE."""
-        self._clear_sparse_gradient()
-        self.program.end_section()
+        """Append the sections before UPDATE."""
         size, last = self.workspace.batch_size, self.workspace.last_size
         full = MICROBATCH if max(size, last) >= MICROBATCH else 0
         for m in (full, size % MICROBATCH, last % MICROBATCH):
@@ -56,18 +54,14 @@ class GradientProgram:
                     self._microbatch(m, is_first)
                 self.program.end_section()
 
-    def _clear_sparse_gradient(self) -> None:
-        """Append the clearing of the gradient that sparse rows add to."""
-        if isinstance(self.X, CSR):
-            n = self.network.coefs[0].size
-            part = self.thread.share(n, PARAM_BLOCK)
-            self.program.add(clear, self.workspace.grad[:n][part])
-
     def _microbatch(self, m: int, is_first: bool) -> None:
         """Append loss and gradient of m rows, whose numbers are in `index`."""
         w, thread, every = self.workspace, self.thread, slice(0, m)
         rows = thread.share(m, ROW_BLOCK)
         index = thread.index[rows]
+        if is_first and isinstance(self.X, CSR):  # sparse rows add to the gradient
+            n = self.network.coefs[0].size
+            self.program.add(clear, w.grad[:n][thread.share(n, PARAM_BLOCK)])
         for source, out in ((w.data.targets, w.targets), (w.data.weights, w.weights)):
             columns = read_only(source.reshape(len(source), -1))
             self.program.add(gather, columns, index, out[rows])
@@ -94,6 +88,8 @@ class GradientProgram:
             part = thread.share(grad.size, PARAM_BLOCK)
             part = slice(max(part.start, n_done), max(part.stop, n_done))
             self.program.add(add, w.partial_grad[part], w.grad[part])
+            # No thread begins the update before all are here, wherever a call has begun.
+            thread.meet()
 
     def _forward(self, rows: slice, index: np.ndarray) -> None:
         w, thread = self.workspace, self.thread

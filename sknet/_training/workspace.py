@@ -8,12 +8,17 @@ from sknet._engine.barrier import abandon, meet, thread_slice
 from sknet._engine.gemm import product
 from sknet._engine.kernels import (
     ABANDONED,
+    BATCH_SIZE,
     CLIP,
     DECAY,
+    FIRST_STEP,
     L1,
     L2,
     N_COUNTERS,
+    N_DONE,
     N_SCALARS,
+    PHASE,
+    ROW,
 )
 from sknet._engine.memory import CSR, PARAM_BLOCK, LayerBuffers, aligned, padded
 from sknet._engine.program import Program
@@ -118,6 +123,11 @@ class ThreadProgram:
         r = workspace.regularization
         self.scalars[[L2, L1, DECAY, CLIP]] = r.l2, r.l1, r.decay, r.clip or 0
         self.counters = np.zeros(N_COUNTERS, np.int64)
+
+    def begin(self, first_step: int, n_done: int) -> None:
+        """Begin, or go on with, an epoch after some of its steps."""
+        self.counters[[FIRST_STEP, BATCH_SIZE]] = first_step, self.workspace.batch_size
+        self.counters[[N_DONE, ROW, PHASE]] = n_done, 0, 0
 
     def share(self, n: int, block: int) -> slice:
         """Return this thread's part of n rows, cut at multiples of `block`."""
