@@ -23,6 +23,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 
 from sknet.estimators.base import BaseMLP
 from sknet.estimators.decorators import fit_context
+from sknet.estimators.targets import fitted_targets
 
 # Number of rows of a sparse X that are converted to dense at a time for gradient times input.
 DENSE_ROWS = 1024
@@ -295,7 +296,7 @@ def _score_indices(mlp: BaseMLP, X: Any, target: Any) -> tuple[Any, Any]:
 
     Each is one integer for all rows, or an array of one integer for each row.
     """
-    is_multilabel = is_classifier(mlp) and mlp._label_binarizer.y_type_.startswith("multilabel")
+    is_multilabel = is_classifier(mlp) and fitted_targets(mlp, vars(mlp)).is_multilabel
     if is_classifier(mlp) and not is_multilabel:
         if target is None:
             classes = np.searchsorted(mlp.classes_, mlp.predict(X))

@@ -1,4 +1,4 @@
-"""The floors of the house and the rules of its kernels, read off the source."""
+"""The order of imports and the rules of kernels, read off the source."""
 
 from __future__ import annotations
 

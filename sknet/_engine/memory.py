@@ -115,6 +115,13 @@ def read_only(array: np.ndarray) -> np.ndarray:
     return view
 
 
+def is_finite(array: np.ndarray) -> bool:
+    """Return whether all numbers are finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        # The sum of finite float32 may overflow, but takes a fraction of the time.
+        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+
+
 class LayerBuffers:
     """One matrix for each layer, with row strides that suit the cache.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
+from sknet._engine.memory import is_finite
 from sknet._engine.threads import ThreadTeam
 from sknet._network.network import Network
 from sknet._network.prediction import Predictor
@@ -19,7 +20,7 @@ from sknet._training.contract import (
     Validation,
 )
 from sknet._training.epoch import EpochRunner
-from sknet._training.monitor import EarlyStopping, end_epoch, is_finite, record
+from sknet._training.monitor import EarlyStopping, end_epoch, record
 from sknet._training.observers import Observer
 
 
@@ -100,7 +101,7 @@ def minimise(
             )
         current.params[:] = result.x
         loss = float(result.fun)
-        if not (np.isfinite(loss) and is_finite(current)):
+        if not (np.isfinite(loss) and is_finite(current.params)):
             raise _DivergedError
         if result.status != 0 and stopped_by is None:
             message = f"(status={result.status}):\n{result.message}"
@@ -120,7 +121,7 @@ def minimise(
 
     best = early_stopping.best_params
     fitted = (current.params if best is None else best).astype(network.params.dtype)
-    if not np.isfinite(fitted).all():
+    if not is_finite(fitted):
         stopped_by = "divergence"  # beyond float32
     state = TrainingState(None, None, state.records, state.samples_seen)
     return Outcome(

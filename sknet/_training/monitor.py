@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 
 import numpy as np
 
@@ -122,10 +121,3 @@ def record(
     """Add an epoch that is not validated yet: until then its validation values are NaN."""
     unknown = None if validation is None else np.nan
     records.epochs.append(EpochRecord(loss, learning_rate, unknown, unknown))
-
-
-def is_finite(network: Network) -> bool:
-    """Return whether all parameters are finite numbers."""
-    params = network.params
-    # The sum of their squares may overflow, but takes a fraction of the time.
-    return isfinite(params.dot(params)) or bool(np.isfinite(params).all())

@@ -8,6 +8,7 @@ from math import isfinite
 
 import numpy as np
 
+from sknet._engine.memory import is_finite
 from sknet._engine.threads import ThreadTeam
 from sknet._network.network import Network
 from sknet._network.prediction import Predictor
@@ -22,7 +23,7 @@ from sknet._training.contract import (
 )
 from sknet._training.epoch import EpochRunner
 from sknet._training.lbfgs import minimise
-from sknet._training.monitor import EarlyStopping, end_epoch, is_finite, record
+from sknet._training.monitor import EarlyStopping, end_epoch, record
 from sknet._training.observers import Observer
 from sknet.optimizers import Optimizer
 
@@ -122,7 +123,7 @@ class Trainer:
                     rate = float(rates.mean())
                     loss = self.runner.run(team, data.rows[order], rates) / n
                     optimizer.t = first_step + self.runner.n_steps
-                    if not (isfinite(loss) and is_finite(self.network)):
+                    if not (isfinite(loss) and is_finite(self.network.params)):
                         stopped_by = "divergence"
                         break
                     is_stopped = end_epoch(
@@ -145,7 +146,7 @@ class Trainer:
         except KeyboardInterrupt:
             if self.runner.n_steps == 0:
                 raise
-            stopped_by = "interrupt" if is_finite(self.network) else "divergence"
+            stopped_by = "interrupt" if is_finite(self.network.params) else "divergence"
             if self.runner.n_steps // n_steps > len(state.records.epochs):
                 # All steps of the epoch are made. It only was not recorded yet.
                 record(state.records, validation, self.runner.objective / n, rate)
@@ -232,7 +233,7 @@ def train(
     random_state: np.random.RandomState,
     kept: list[Trainer] | None = None,
 ) -> Outcome:
-    """Train a network, and return what comes of it. Nothing that is given is written to.
+    """Train a network, and return what comes of it. No array that is given is written to.
 
     Parameters
     ----------
@@ -243,7 +244,8 @@ def train(
         What to evaluate after each epoch.
     config : TrainingConfig
     state : TrainingState
-        Where earlier calls have stopped. Without an optimiser L-BFGS trains.
+        Where earlier calls have stopped. Without an optimiser L-BFGS trains. The
+        epochs of this call are added to its records.
     observers : sequence of Observer
     random_state : RandomState
         Shuffles the rows before each epoch.

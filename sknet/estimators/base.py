@@ -254,7 +254,9 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
             self, given.X, given.y, dtype, "n_features_in_" not in vars(self) or fitted is None
         )
         weights = validate_weights(given.sample_weight, X)
-        random_state = random_state_of(self.random_state, is_incremental)
+        random_state = random_state_of(
+            self.random_state, is_kept=fitted is not None and is_incremental
+        )
         targets, encoded = self._encode(y, is_incremental=is_incremental, classes=classes)
         class_weight = getattr(self, "class_weight", None)
         class_weights = targets.class_weights(y, class_weight)
@@ -286,7 +288,11 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         self.coefs_, self.intercepts_ = list(network.coefs), list(network.intercepts)
 
     def _adopt(self, outcome: Outcome, curves: dict[str, list[float] | None]) -> None:
-        """Write the fitted attributes: nothing else does, but for what `_encode` learns of y."""
+        """Write the fitted attributes that training leaves.
+
+        What is known before, such as classes and widths, is written when it is found
+        out: scorers and callbacks predict with this copy while it is in training.
+        """
         self._show(outcome.network)
         remember_flat(self._cache, outcome.network)
         self.__dict__.update(attributes_of(outcome), **curves)

@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from sknet._engine.memory import as_kernel_input
+from sknet._engine.memory import as_kernel_input, is_finite
 from sknet.estimators.targets import Targets, apply_class_weights
 
 if TYPE_CHECKING:
@@ -56,13 +56,6 @@ def is_plain_target(y: Any, n: int) -> bool:
         and y.shape == (n,)
         and (y.dtype.kind in "iubU" or (y.dtype.kind == "f" and is_finite(y)))
     )
-
-
-def is_finite(X: np.ndarray) -> bool:
-    """Return whether all numbers are finite."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        # The sum of finite float32 may overflow, but takes a fraction of the time.
-        return bool(np.isfinite(X.sum()) or np.isfinite(X).all())
 
 
 def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[Any, np.ndarray]:

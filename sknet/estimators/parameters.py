@@ -203,14 +203,15 @@ def batch_size(parameters: Mapping[str, Any], n_rows: int) -> int:
 _generators = threading.local()
 
 
-def random_state_of(seed: Any, is_incremental: bool) -> np.random.RandomState:
+def random_state_of(seed: Any, *, is_kept: bool) -> np.random.RandomState:
     """Return the source of random numbers that `random_state` asks for.
 
-    Making a generator takes longer than a step. `partial_fit` therefore seeds one
-    that each thread keeps. No call draws from it after calling code of users, who
-    might call `partial_fit` of another estimator.
+    Making a generator takes longer than a step. With `is_kept` an int therefore
+    seeds one that each thread keeps. That is for later calls of `partial_fit`,
+    which draw nothing after they have called code of users. Such code might call
+    `partial_fit` of another estimator, and draw from the same generator.
     """
-    if not is_incremental or not isinstance(seed, Integral):
+    if not is_kept or not isinstance(seed, Integral):
         return check_random_state(seed)
     if not hasattr(_generators, "kept"):
         _generators.kept = np.random.RandomState(0)
