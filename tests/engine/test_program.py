@@ -334,7 +334,7 @@ def epoch_tables(n, batch_size, sparse, regularization, solver, n_threads):
     layout = Layout([7, 20, 5, 3])
     network = Network(
         layout, rng.normal(size=layout.n_parameters),
-        [Activation.table["gelu"], Activation.table["relu"]], Loss.table["log_loss"],
+        [Activation.table["gelu"], Activation.table["relu"]], Loss.table["log_loss"], [0.1],
     )  # fmt: skip
     X = rng.normal(size=(n, 7))
     data = Dataset(
