@@ -20,7 +20,7 @@ from sknet._network.network import Network
 from sknet._training.averaging import Averaging
 from sknet._training.contract import Dataset, Regularization
 from sknet._training.epoch import EpochRunner
-from sknet._training.gradient import FULL, LAST_REMAINDER, PREPARE, REMAINDER, UPDATE
+from sknet._training.gradient import FULL, LAST_REMAINDER, REMAINDER, UPDATE
 from sknet._training.workspace import MICROBATCH
 from sknet.activations import Activation
 from sknet.losses import Loss
@@ -367,7 +367,7 @@ def meetings_of(table):
 
 
 def sections_of_minibatches(n, batch_size):
-    """Return the sections that minibatches of these sizes run, besides PREPARE and UPDATE."""
+    """Return the sections that minibatches of these sizes run, besides UPDATE."""
     found = set()
     for size in {min(n, batch_size), n % batch_size}:
         for begin in range(0, size, MICROBATCH):
@@ -403,5 +403,4 @@ def test_threads_have_equal_phases(name, sparse, n_threads):
             is_filled = np.diff(sections) > 0
             assert set(np.flatnonzero(is_filled)) >= sections_of_minibatches(n, batch_size)
             assert is_filled[UPDATE]
-            assert is_filled[PREPARE] == sparse
             assert (sum(meetings) > 0) == (n_threads > 1)

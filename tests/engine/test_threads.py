@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 
 import joblib
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.testing import assert_array_equal
 
 from sknet import MLPClassifier, MLPRegressor
 from sknet._engine import threads
+from sknet._engine.compilation import PYTHON_MODE
 from sknet._engine.threads import Pace, ThreadTeam, Workers
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -396,3 +398,46 @@ def test_a_call_that_ended_early_does_not_slow_down_the_next():
     assert pace.units == 1000
     pace.record(10, threads.CALL_SECONDS / 100)
     assert pace.units == 1000
+
+
+@pytest.mark.skipif(PYTHON_MODE, reason="without compilation there is one thread")
+def test_an_exception_before_the_own_kernel_leaves_whole_steps(digits, monkeypatch):
+    """The other threads have begun by then, wherever in a minibatch the call goes on."""
+    X, y = digits[0][:1100], digits[1][:1100]  # two microbatches and a remainder
+    calls = []
+
+    def fit(interrupted_at=0, max_iter=3):
+        run = ThreadTeam.run
+        calls.clear()
+
+        def run_or_raise(team, own, others, release):
+            calls.append(own)
+
+            def interrupted():
+                sleep(0.02)  # the others go as far as they can
+                raise KeyboardInterrupt
+
+            own = interrupted if len(calls) == interrupted_at else own
+            return run(team, own, others, release)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ThreadTeam, "run", run_or_raise)
+            patch.setattr(ThreadTeam, "schedule_steps", lambda team, n: iter([(2, slice(0, n))]))
+            patch.setattr(threads, "cpu_count", lambda: 2)
+            patch.setattr(threads, "MIN_STEP_FLOPS", 0)
+            patch.setattr(threads, "FIRST_CALL_FLOPS", 0)  # one phase in each call
+            patch.setattr(threads, "CALL_SECONDS", 0)
+            model = MLPClassifier(
+                (30,), batch_size=1100, max_iter=max_iter, shuffle=False, random_state=0, n_jobs=2
+            )
+            return model.fit(X, y)
+
+    whole = {n: fit(max_iter=n) for n in (1, 2, 3)}
+    n_calls = len(calls)
+    assert n_calls > 30
+    for k in range(n_calls // 3 + 1, n_calls + 1):
+        with pytest.warns(UserWarning, match="interrupted"):
+            model = fit(interrupted_at=k)
+        assert model.t_ % len(y) == 0
+        for ours, expected in zip(model.coefs_, whole[model.t_ // len(y)].coefs_, strict=True):
+            assert_array_equal(ours, expected)

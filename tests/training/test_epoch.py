@@ -132,13 +132,13 @@ def test_short_calls_have_the_bits_of_a_long_one(
     """A kernel goes on at any phase, where microbatches and minibatches are not yet complete."""
     arguments = n, batch_size, sparse, dtype, regularization, takes_steps
     runner, rows = make_runner(*arguments)
-    monkeypatch.setattr(epoch, "Pace", type("Pace", (CountedPace,), {"n_units": 10**9}))
+    monkeypatch.setattr(epoch, "Pace", type("Pace", (CountedPace,), {"n_units": 10**9, "n_calls": 0}))
     expected = train(runner, rows, n_threads)
     assert epoch.Pace.n_calls == N_EPOCHS
 
     for n_units in (1, 3):
         runner, rows = make_runner(*arguments)
-        pace = type("Pace", (CountedPace,), {"n_units": n_units})
+        pace = type("Pace", (CountedPace,), {"n_units": n_units, "n_calls": 0})
         monkeypatch.setattr(epoch, "Pace", pace)
         assert_same_results(train(runner, rows, n_threads), expected)
         # A microbatch has at least one phase for the gradient of each layer. In each epoch one
