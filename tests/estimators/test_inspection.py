@@ -486,7 +486,7 @@ def test_activation_that_needs_its_input(rows):
 
 # The page about it.
 
-PAGE = (Path(__file__).parents[1] / "docs" / "inspection.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "inspection.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
