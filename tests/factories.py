@@ -22,16 +22,6 @@ LEARNING = {
 }
 
 
-def small_classifier(**parameters):
-    """Return a classifier that takes a few steps."""
-    return sknet.MLPClassifier(**{**SMALL, **parameters})
-
-
-def small_regressor(**parameters):
-    """Return a regressor that takes a few steps."""
-    return sknet.MLPRegressor(**{**SMALL, **parameters})
-
-
 def classifier(library=None, **parameters):
     """Return a classifier that learns, of sknet unless another library is given."""
     return (library or sknet).MLPClassifier(**{**LEARNING, **parameters})

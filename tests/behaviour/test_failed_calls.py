@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from factories import SMALL
 from numpy.testing import assert_allclose, assert_array_equal
 from processes import run_script
 from snapshots import assert_same_weights, assert_unchanged, snapshot
@@ -19,7 +20,6 @@ from sknet import MLPClassifier, MLPRegressor
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 N = 60
-SMALL = {"hidden_layer_sizes": (8,), "max_iter": 4, "batch_size": 20, "random_state": 0}
 
 
 class StopHereError(Exception):
