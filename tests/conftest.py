@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_diabetes, load_digits
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 # Test processes run side by side; BLAS threads on top of that only get in each other's way.
@@ -27,3 +28,32 @@ def diabetes() -> tuple[np.ndarray, np.ndarray]:
     X = X / X.std(axis=0)
     X.flags.writeable = y.flags.writeable = False
     return X, y
+
+
+def scaled(load):
+    """Return standardised features, and targets."""
+    X, y = load(return_X_y=True)
+    return StandardScaler().fit_transform(X), y
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return scaled(load_iris)
+
+
+@pytest.fixture(scope="module")
+def wine():
+    return scaled(load_wine)
+
+
+@pytest.fixture(scope="module")
+def cancer():
+    X, y = scaled(load_breast_cancer)
+    return X[:200], y[:200]
+
+
+@pytest.fixture(scope="module")
+def progress(diabetes):
+    """Return 200 patients and the disease's progress, both standardised."""
+    X, y = diabetes[0][:200], diabetes[1][:200]
+    return X, (y - y.mean()) / y.std()

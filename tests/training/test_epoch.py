@@ -132,7 +132,9 @@ def test_short_calls_have_the_bits_of_a_long_one(
     """A kernel goes on at any phase, where microbatches and minibatches are not yet complete."""
     arguments = n, batch_size, sparse, dtype, regularization, takes_steps
     runner, rows = make_runner(*arguments)
-    monkeypatch.setattr(epoch, "Pace", type("Pace", (CountedPace,), {"n_units": 10**9, "n_calls": 0}))
+    monkeypatch.setattr(
+        epoch, "Pace", type("Pace", (CountedPace,), {"n_units": 10**9, "n_calls": 0})
+    )
     expected = train(runner, rows, n_threads)
     assert epoch.Pace.n_calls == N_EPOCHS
 

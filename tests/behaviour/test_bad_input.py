@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from factories import SMALL
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import (
@@ -25,7 +26,6 @@ from sknet.estimators.pickles import REBUILT
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 N = 60
-SMALL = {"hidden_layer_sizes": (8,), "max_iter": 3, "batch_size": 20, "random_state": 0}
 ESTIMATORS = [MLPClassifier, MLPRegressor]
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
 both_ways = pytest.mark.parametrize("method", ["fit", "partial_fit"])

@@ -15,6 +15,7 @@ import pytest
 import scipy.sparse as sp
 import sklearn
 import sklearn.neural_network
+from gradients import assert_is_gradient
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -29,14 +30,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sknet import HiddenLayers, MLPClassifier, MLPRegressor, input_gradients
 from sknet._engine import threads
 from sknet._engine.compilation import PYTHON_MODE
-from sknet._engine.memory import as_kernel_input
-from sknet._network.layout import Layout
-from sknet._network.network import Network
 from sknet._network.prediction import PREDICT_ROWS
-from sknet._network.tracing import activations as hidden_activations
-from sknet._network.tracing import input_gradients as network_gradients
 from sknet.activations import Activation
-from sknet.losses import Loss
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -77,23 +72,6 @@ def plain_hidden(net, X, names=None):
         X = naive.ACTIVATIONS[name](X @ W + b)
         layers.append(X)
     return layers
-
-
-def central_differences(score, X, step=1e-5):
-    """Return the derivative of each row's score by each feature."""
-    moves = step * np.eye(X.shape[1])
-    return np.stack([(score(X + m) - score(X - m)) / (2 * step) for m in moves], axis=1)
-
-
-def assert_is_gradient(found, score, X):
-    """Compare with central differences to 1e-7.
-
-    Truncation is of the order of 1e-5**2 = 1e-10, rounding of 1e-16 / 1e-5 = 1e-11, both
-    relative to scores and slopes of the order of 1.
-    """
-    expected = central_differences(score, X)
-    assert np.linalg.norm(expected) > 0
-    assert np.linalg.norm(found - expected) < 1e-7 * np.linalg.norm(expected)
 
 
 # Hidden layers.
@@ -442,51 +420,9 @@ def test_memory_does_not_grow_with_the_rows_of_sparse_data():
     assert peak < result.nbytes + 16_000_000
 
 
-class Swish(Activation):
-    """f(z) = z / (1 + exp(-z)), whose slope is taken of z; not in the table."""
-
-    needs_input = True
-
-    @staticmethod
-    def forward(a):
-        one = a.dtype.type(1)
-        for i in range(a.size):
-            a[i] = a[i] / (one + np.exp(-a[i]))
-
-    @staticmethod
-    def backward(z, a, delta):
-        one = a.dtype.type(1)
-        for i in range(delta.size):
-            p = one / (one + np.exp(-z[i]))
-            delta[i] *= p * (one + z[i] * (one - p))
-
-
-def test_activation_that_needs_its_input(rows):
-    X, _ = rows
-    rng = np.random.RandomState(0)
-    layout = Layout([5, 64, 4, 2])  # a width of 64 is padded for the cache
-    params = rng.normal(scale=0.5, size=layout.n_parameters)
-    network = Network(layout, params, [Swish, Activation.table["tanh"]], Loss.table["log_loss"])
-
-    def swish(z):
-        return z / (1 + np.exp(-z))
-
-    (W, V, U), (b, c, d) = network.coefs, network.intercepts
-    hidden = hidden_activations(network, as_kernel_input(X), range(1))
-    assert_allclose(hidden, swish(X @ W + b), rtol=1e-12, atol=1e-12)
-    outputs = np.arange(len(X)) % 2
-    found = network_gradients(network, as_kernel_input(X), outputs, np.ones(len(X)))
-
-    def score(X):
-        scores = np.tanh(swish(X @ W + b) @ V + c) @ U + d
-        return scores[np.arange(len(X)), outputs]
-
-    assert_is_gradient(found, score, X)
-
-
 # The page about it.
 
-PAGE = (Path(__file__).parents[1] / "docs" / "inspection.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "inspection.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 

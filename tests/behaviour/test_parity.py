@@ -20,13 +20,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import scipy.sparse as sp
-import sklearn
 import sklearn.neural_network
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import is_classifier
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.fixes import parse_version
+from versions import SKLEARN
 
 import sknet
 
@@ -34,7 +34,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 LOSS_RTOL, WEIGHT_ATOL = 1e-12, 1e-10
 LBFGS_RTOL, LBFGS_ATOL = 1e-8, 1e-7
-SKLEARN = parse_version(sklearn.__version__)
 ACTIVATIONS = ["identity", "logistic", "tanh", "relu"]
 STOCHASTIC = ["adam", "sgd"]
 

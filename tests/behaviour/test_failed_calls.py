@@ -9,22 +9,17 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
-import sklearn
+from factories import SMALL
 from numpy.testing import assert_array_equal
 from processes import run_script
-from sklearn.utils.fixes import parse_version
 from snapshots import assert_same_weights, assert_unchanged, snapshot
+from versions import needs_callbacks
 
 from sknet import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-needs_callbacks = pytest.mark.skipif(
-    parse_version(sklearn.__version__) < parse_version("1.9"),
-    reason="scikit-learn has callbacks from 1.9 on",
-)
 N = 60
-SMALL = {"hidden_layer_sizes": (8,), "max_iter": 4, "batch_size": 20, "random_state": 0}
 
 
 class StopHereError(Exception):

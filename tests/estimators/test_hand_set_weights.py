@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from factories import SMALL
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.neural_network import MLPRegressor as ReferenceRegressor
@@ -19,7 +20,6 @@ from sknet import MLPClassifier, MLPRegressor
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 N = 60
-COMMON = {"hidden_layer_sizes": (8,), "batch_size": 20, "max_iter": 3, "random_state": 0}
 
 
 def as_arrays(arrays):
@@ -147,7 +147,7 @@ def test_training_goes_on_from_weights_set_before_any_fit(estimator, how, form, 
     X, y = digits[0][:N], digits[1][:N] % 3
     n_outputs = 3 if estimator is MLPClassifier else 1
     classes = {"classes": [0, 1, 2]} if estimator is MLPClassifier else {}
-    new = estimator(**COMMON, warm_start=how == "warm start", solver="sgd", momentum=0)
+    new = estimator(**SMALL, warm_start=how == "warm start", solver="sgd", momentum=0)
     fitted = clone(new).fit(X, y)
     for model in (new, fitted):
         model.coefs_, model.intercepts_ = (form(part) for part in draw((64, 8, n_outputs)))
@@ -169,16 +169,16 @@ def test_training_goes_on_from_weights_set_before_any_fit(estimator, how, form, 
 def test_a_plain_fit_does_not_start_from_weights_set_by_hand(digits):
     # A guard against regressions: this worked before.
     X, y = digits[0][:N], digits[1][:N] % 3
-    model = MLPClassifier(**COMMON)
+    model = MLPClassifier(**SMALL)
     model.coefs_, model.intercepts_ = draw((64, 8, 3))
-    assert_same_weights(model.fit(X, y), MLPClassifier(**COMMON).fit(X, y))
+    assert_same_weights(model.fit(X, y), MLPClassifier(**SMALL).fit(X, y))
 
 
 @pytest.mark.parametrize("method", ["predict", "partial_fit"])
 def test_weights_that_do_not_fit_together(method, diabetes):
     X, y = diabetes[0][:N], diabetes[1][:N]
     coefs, intercepts = draw((X.shape[1], 8, 1))
-    model = MLPRegressor(**COMMON)
+    model = MLPRegressor(**SMALL)
     model.coefs_, model.intercepts_ = [coefs[0], coefs[1][:5]], intercepts
     with pytest.raises(ValueError, match=r"coefs_\[.\].*\(\d+, \d+\).*\(\d+, \d+\)"):
         model.predict(X) if method == "predict" else model.partial_fit(X, y)
@@ -194,8 +194,8 @@ def test_weights_handed_over_are_not_written_to(estimator, how, first, digits):
     """Training of the second estimator leaves the first one's weights, to the bit."""
     # With "fit", which begins anew, a guard against regressions.
     X, y = digits[0][:N], digits[1][:N] % 3
-    a = estimator(**COMMON).fit(X, y)
-    b = estimator(**{**COMMON, "random_state": 1})
+    a = estimator(**SMALL).fit(X, y)
+    b = estimator(**{**SMALL, "random_state": 1})
     if first == "fitted":
         b.fit(X, y)
     lists = a.coefs_, a.intercepts_
@@ -227,7 +227,7 @@ def test_weights_handed_over_are_not_written_to(estimator, how, first, digits):
 def test_arrays_taken_from_a_model_are_not_written_to(how, digits):
     """Weights that somebody took as a copy to compare with stay what they were."""
     X, y = digits[0][:N], digits[1][:N] % 3
-    model = MLPClassifier(**COMMON, warm_start=how == "warm start").fit(X, y)
+    model = MLPClassifier(**SMALL, warm_start=how == "warm start").fit(X, y)
     taken = [*model.coefs_, *model.intercepts_]
     copies = copy.deepcopy(taken)
     model.fit(X, y) if how == "warm start" else model.partial_fit(X, y)
@@ -237,7 +237,7 @@ def test_arrays_taken_from_a_model_are_not_written_to(how, digits):
 
 def test_no_warning_from_weights_set_by_hand(diabetes):
     X, y = diabetes[0][:N], diabetes[1][:N]
-    model = MLPRegressor(**COMMON)
+    model = MLPRegressor(**SMALL)
     model.coefs_, model.intercepts_ = draw((X.shape[1], 8, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -53,7 +53,7 @@ CASES = [
     Case("binary_brier", {}),
     Case("hinge", {}),
     Case("binary_hinge", {}),
-    Case("squared_error", {}, width=1),  # tests/test_network.py has several outputs
+    Case("squared_error", {}, width=1),  # test_network.py has several outputs
     Case("absolute_error", {}),
     Case("huber", {"huber_delta": 0.8}),
     Case("quantile", {"quantile": 0.3, "non_crossing": False}),

@@ -9,6 +9,7 @@ import types
 
 import numpy as np
 import pytest
+from factories import SMALL
 from numpy.testing import assert_array_equal
 from processes import run_script
 from sklearn.base import clone
@@ -28,7 +29,6 @@ from sknet.schedules import Schedule
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 N = 90
-COMMON = {"hidden_layer_sizes": (8,), "batch_size": 30, "max_iter": 4, "random_state": 0}
 CLASS_LOSSES = ["log_loss", "focal", "squared_error", "hinge"]
 NUMBER_LOSSES = ["squared_error", "absolute_error", "huber", "log_cosh", "poisson", "gamma"]
 FURTHER = ["warm start", "partial_fit"]
@@ -72,7 +72,7 @@ def train_further(model, how, X, y):
 def test_a_loss_set_later_changes_no_class(loss, later, classes):
     # Between losses that all have probabilities a guard against regressions.
     X, y = classes
-    model = MLPClassifier(**COMMON, loss=loss).fit(X, y)
+    model = MLPClassifier(**SMALL, loss=loss).fit(X, y)
     expected = answers(model, X)
     assert ("predict_proba" in expected) == (loss != "hinge")
     model.set_params(loss=later)
@@ -88,7 +88,7 @@ def test_a_loss_set_later_changes_no_class(loss, later, classes):
 def test_a_loss_set_later_changes_no_number(loss, later, numbers):
     # A guard against regressions: this worked before.
     X, y = numbers
-    model = MLPRegressor(**COMMON, loss=loss).fit(X, y)
+    model = MLPRegressor(**SMALL, loss=loss).fit(X, y)
     expected, score = answers(model, X), model.score(X, y)
     model.set_params(loss=later)
     for other in (model, pickle.loads(pickle.dumps(model))):
@@ -99,7 +99,7 @@ def test_a_loss_set_later_changes_no_number(loss, later, numbers):
 def test_quantiles_set_later_change_nothing(numbers):
     # A guard against regressions: this worked before.
     X, y = numbers
-    model = MLPRegressor("quantile", **COMMON, quantile=[0.1, 0.9]).fit(X, y)
+    model = MLPRegressor("quantile", **SMALL, quantile=[0.1, 0.9]).fit(X, y)
     expected, score = answers(model, X), model.score(X, y)
     model.set_params(quantile=[0.2, 0.5, 0.7], non_crossing=True)
     assert_same_answers(answers(model, X), expected)
@@ -110,7 +110,7 @@ def test_quantiles_set_later_change_nothing(numbers):
 @pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
 def test_an_activation_set_later_changes_no_prediction(later, estimator, digits):
     X, y = digits[0][:N], digits[1][:N] % 3
-    model = estimator(**COMMON, activation="relu").fit(X, y)
+    model = estimator(**SMALL, activation="relu").fit(X, y)
     expected = answers(model, X)
     model.set_params(activation=later)
     for other in (model, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
@@ -121,7 +121,7 @@ def test_an_activation_set_later_changes_no_prediction(later, estimator, digits)
 def test_layer_sizes_set_later_change_no_prediction(later, digits):
     # A guard against regressions: this worked before.
     X, y = digits[0][:N], digits[1][:N] % 3
-    model = MLPClassifier(**COMMON).fit(X, y)
+    model = MLPClassifier(**SMALL).fit(X, y)
     expected = answers(model, X)
     model.set_params(hidden_layer_sizes=later)
     for other in (model, pickle.loads(pickle.dumps(model))):
@@ -141,8 +141,8 @@ def test_before_a_fit_the_parameter_says_whether_there_are_probabilities(loss):
 
 def test_a_failed_fit_does_not_change_whether_there_are_probabilities(classes):
     X, y = classes
-    model = MLPClassifier(**COMMON).fit(X, y).set_params(loss="hinge")
-    expected = MLPClassifier(**COMMON).fit(X, y).predict_proba(X)
+    model = MLPClassifier(**SMALL).fit(X, y).set_params(loss="hinge")
+    expected = MLPClassifier(**SMALL).fit(X, y).predict_proba(X)
     with pytest.raises(ValueError, match="NaN"):
         model.fit(np.full_like(X, np.nan), y)
     assert_array_equal(model.predict_proba(X), expected)
@@ -158,7 +158,7 @@ def test_a_failed_fit_does_not_change_whether_there_are_probabilities(classes):
 )
 def test_the_output_of_numbers_follows_the_loss(before, after, name, how, numbers):
     X, y = numbers
-    model = MLPRegressor(**COMMON, loss=before).fit(X, y).set_params(loss=after)
+    model = MLPRegressor(**SMALL, loss=before).fit(X, y).set_params(loss=after)
     train_further(model, how, X, y)
     assert model.out_activation_ == name
     scores = np.maximum(X @ model.coefs_[0] + model.intercepts_[0], 0) @ model.coefs_[1]
@@ -171,7 +171,7 @@ def test_the_output_of_numbers_follows_the_loss(before, after, name, how, number
 @pytest.mark.parametrize("how", FURTHER)
 def test_the_output_of_classes_follows_the_loss(how, classes):
     X, y = classes
-    model = MLPClassifier(**COMMON).fit(X, y)
+    model = MLPClassifier(**SMALL).fit(X, y)
     with_probabilities = model.out_activation_
     assert with_probabilities == ("softmax" if y.max() == 2 else "logistic")
     model.set_params(loss="hinge")
@@ -205,7 +205,7 @@ def test_the_output_of_classes_follows_the_loss(how, classes):
 def test_parameters_that_disagree_with_the_weights(parameter, value, estimator, how, digits):
     """The error names the parameter, and with the old value training goes on."""
     X, y = digits[0][:N], digits[1][:N] % 3
-    model = estimator(**COMMON).fit(X, y)
+    model = estimator(**SMALL).fit(X, y)
     twin = copy.deepcopy(model)
     expected = model.predict(X)
     old = model.get_params()[parameter]
@@ -224,8 +224,8 @@ def test_parameters_that_disagree_with_the_weights(parameter, value, estimator, 
 @pytest.mark.parametrize("how", FURTHER)
 def test_weights_set_by_hand_that_disagree_with_the_parameters(how, digits):
     X, y = digits[0][:N], digits[1][:N] % 3
-    model = MLPClassifier(**COMMON).fit(X, y)
-    wide = MLPClassifier(**{**COMMON, "hidden_layer_sizes": (20,)}).fit(X, y)
+    model = MLPClassifier(**SMALL).fit(X, y)
+    wide = MLPClassifier(**{**SMALL, "hidden_layer_sizes": (20,)}).fit(X, y)
     model.coefs_, model.intercepts_ = wide.coefs_, wide.intercepts_
     assert_array_equal(model.predict_proba(X), wide.predict_proba(X))
     with pytest.raises(ValueError, match="hidden_layer_sizes"):
@@ -251,7 +251,7 @@ def test_weights_set_by_hand_that_disagree_with_the_parameters(how, digits):
 def test_the_same_parameters_in_another_form_agree(parameter, value, how, digits):
     # A guard against regressions: this worked before.
     X, y = digits[0][:N], digits[1][:N] % 3
-    models = [MLPClassifier(**COMMON).fit(X, y) for _ in range(2)]
+    models = [MLPClassifier(**SMALL).fit(X, y) for _ in range(2)]
     models[0].set_params(**{parameter: value})
     for model in models:
         train_further(model, how, X, y)
@@ -262,8 +262,8 @@ def test_a_fit_that_begins_anew_takes_the_new_parameters(digits):
     # A guard against regressions: this worked before.
     X, y = digits[0][:N], digits[1][:N] % 3
     parameters = {"hidden_layer_sizes": (5, 4), "activation": ["tanh", "gelu"], "loss": "hinge"}
-    model = MLPClassifier(**COMMON).fit(X, y).set_params(**parameters).fit(X, y)
-    fresh = MLPClassifier(**{**COMMON, **parameters}).fit(X, y)
+    model = MLPClassifier(**SMALL).fit(X, y).set_params(**parameters).fit(X, y)
+    fresh = MLPClassifier(**{**SMALL, **parameters}).fit(X, y)
     assert_same_weights(model, fresh)
     assert_same_answers(answers(model, X), answers(fresh, X))
     assert model.out_activation_ == fresh.out_activation_
@@ -329,13 +329,13 @@ class EqualByParameters(MLPClassifier):
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_a_subclass_without_a_hash(solver, digits):
     X, y = digits[0][:N], digits[1][:N] % 3
-    model = EqualByParameters(**COMMON, solver=solver)
+    model = EqualByParameters(**SMALL, solver=solver)
     with pytest.raises(TypeError, match="unhashable"):
         hash(model)
-    plain = MLPClassifier(**COMMON, solver=solver).fit(X, y)
+    plain = MLPClassifier(**SMALL, solver=solver).fit(X, y)
     model.fit(X, y)
     assert_same_weights(model, plain)
-    assert model == EqualByParameters(**COMMON, solver=solver)
+    assert model == EqualByParameters(**SMALL, solver=solver)
     for other in (model, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert_same_answers(answers(other, X), answers(plain, X))
     assert_same_weights(clone(model).fit(X, y), plain)
@@ -347,7 +347,7 @@ def test_a_subclass_without_a_hash(solver, digits):
 def test_equal_models_do_not_share_their_networks(digits):
     """They are equal by their parameters, but have other weights."""
     X, y = digits[0][:N], digits[1][:N] % 3
-    models = [EqualByParameters(**COMMON).fit(X[k:], y[k:]) for k in (0, 30)]
+    models = [EqualByParameters(**SMALL).fit(X[k:], y[k:]) for k in (0, 30)]
     assert models[0] == models[1]
     p, q = (model.predict_proba(X) for model in models)
     assert not np.array_equal(p, q)
@@ -412,7 +412,7 @@ def test_a_pickle_with_a_part_that_is_not_defined(kind, tmp_path):
 def test_a_pickle_that_lacks_an_attribute(estimator, solver, digits):
     """It works without it, or the error names it and says more than Python does."""
     X, y = digits[0][:N], digits[1][:N] % 3
-    model = estimator(**COMMON, solver=solver).fit(X, y)
+    model = estimator(**SMALL, solver=solver).fit(X, y)
     state = model.__getstate__()
     expected = model.predict(X)
     fitted = state.keys() - model.get_params().keys() - {"_sklearn_version"}
@@ -462,7 +462,7 @@ def test_a_new_part_under_a_taken_name_is_refused(base, kind):
 @pytest.mark.usefixtures("tables")
 def test_a_refused_activation_leaves_the_old_one_at_work(digits):
     X, y = digits[0][:N], digits[1][:N] % 3
-    expected = MLPClassifier(**COMMON).fit(X, y)
+    expected = MLPClassifier(**SMALL).fit(X, y)
     with pytest.raises(ValueError, match="relu"):
 
         class Half(Activation, name="relu"):
@@ -471,9 +471,7 @@ def test_a_refused_activation_leaves_the_old_one_at_work(digits):
                 for i in range(a.size):
                     a[i] *= a.dtype.type(0.5)
 
-    assert_array_equal(
-        expected.predict_proba(X), MLPClassifier(**COMMON).fit(X, y).predict_proba(X)
-    )
+    assert_array_equal(expected.predict_proba(X), MLPClassifier(**SMALL).fit(X, y).predict_proba(X))
 
 
 @pytest.mark.usefixtures("tables")
@@ -497,7 +495,7 @@ def test_a_part_of_the_user_may_be_defined_again(digits):
     for factor in (1.0, 2.0):
         part = define(factor)
         assert Activation.table["scaled"] is part
-        model = MLPClassifier(**COMMON, activation="scaled").fit(X, y)
+        model = MLPClassifier(**SMALL, activation="scaled").fit(X, y)
         hidden = factor * (X @ model.coefs_[0] + model.intercepts_[0])
         scores = hidden @ model.coefs_[1] + model.intercepts_[1]
         np.testing.assert_allclose(model.decision_function(X), scores, rtol=1e-12, atol=1e-12)

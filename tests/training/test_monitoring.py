@@ -18,15 +18,12 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
+from versions import HAS_CALLBACKS, SKLEARN, needs_callbacks
 
 from sknet import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
-needs_callbacks = pytest.mark.skipif(
-    not HAS_CALLBACKS, reason="scikit-learn has callbacks from 1.9 on"
-)
 SOLVERS = ["adam", "sgd", "lbfgs"]
 
 
@@ -180,9 +177,7 @@ def test_unfit_validation_data(split, arguments, told):
     assert not hasattr(model, "coefs_")
 
 
-@pytest.mark.skipif(
-    parse_version(sklearn.__version__) < parse_version("1.6"), reason="transform_input is from 1.6"
-)
+@pytest.mark.skipif(parse_version("1.6") > SKLEARN, reason="transform_input is from 1.6")
 def test_in_a_pipeline(split):
     """Validation data go through the steps before, like X."""
     X, y, X_val, y_val = split

@@ -29,7 +29,7 @@ REFERENCES = {**naive.ACTIVATIONS, "gelu": lambda z: z * expit(twice_u(z))}
 
 # Bounds of relative errors, in units of the dtype's machine epsilon. An operation contributes 1/2.
 # A division contributes 1, because it may be a multiplication by a rounded reciprocal. exp
-# contributes 1.5 and tanh 2.5 (tests/test_functions.py). No activation adds numbers of opposite
+# contributes 1.5 and tanh 2.5 (test_functions.py). No activation adds numbers of opposite
 # signs, except for 1 - tanh in ELU, which is > 1.
 ERRORS = {
     "identity": 0,

@@ -1,0 +1,119 @@
+"""The estimators inside scikit-learn's pipelines, ensembles and other meta-estimators.
+
+Where it is cheap, the yardstick is the same meta-estimator over scikit-learn's
+own MLP with the same seed; elsewhere a score that a broken model does not reach.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from comparisons import ATOL
+from factories import BOTH, classifier, regressor
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    BaggingRegressor,
+    StackingClassifier,
+    StackingRegressor,
+    VotingClassifier,
+    VotingRegressor,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from versions import needs_weights
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+CLASSIFIERS = {
+    "Pipeline": lambda net: make_pipeline(StandardScaler(), net),
+    "Bagging of features": lambda net: BaggingClassifier(
+        net, 3, max_features=0.7, bootstrap=False, random_state=0
+    ),
+    # One batch: scikit-learn's MLP fails at a batch whose bootstrap weights are all zero.
+    "Bagging": lambda net: BaggingClassifier(
+        clone(net).set_params(batch_size="auto"), 3, random_state=0
+    ),
+    "Stacking": lambda net: StackingClassifier(
+        [("small", clone(net).set_params(hidden_layer_sizes=(3,))), ("net", net)], cv=2
+    ),
+    "Stacking on top": lambda net: StackingClassifier(
+        [("log", LogisticRegression())], final_estimator=net, cv=2, passthrough=True
+    ),
+    "Voting": lambda net: VotingClassifier(
+        [("tanh", clone(net).set_params(activation="tanh")), ("net", net)], voting="soft"
+    ),
+    "AdaBoost": lambda net: AdaBoostClassifier(net, n_estimators=3, random_state=0),
+    "OneVsRest": OneVsRestClassifier,
+}
+
+
+@needs_weights
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_classifiers_compose_as_scikit_learn_s_own(name, wine):
+    X, X_test, y, y_test = train_test_split(*wine, random_state=0)
+    ours, theirs = (CLASSIFIERS[name](classifier(library)).fit(X, y) for library in BOTH)
+    assert ours.score(X_test, y_test) > 0.9
+    assert_allclose(ours.predict_proba(X_test), theirs.predict_proba(X_test), rtol=0, atol=ATOL)
+    assert_array_equal(ours.predict(X_test), theirs.predict(X_test))
+
+
+REGRESSORS = {
+    "Pipeline": lambda net: make_pipeline(StandardScaler(), net),
+    "Bagging": lambda net: BaggingRegressor(
+        clone(net).set_params(batch_size="auto"), 3, random_state=0
+    ),
+    "Stacking": lambda net: StackingRegressor(
+        [("small", clone(net).set_params(hidden_layer_sizes=(3,))), ("net", net)], cv=2
+    ),
+    "Voting": lambda net: VotingRegressor(
+        [("tanh", clone(net).set_params(activation="tanh")), ("net", net)]
+    ),
+    "TransformedTarget": lambda net: TransformedTargetRegressor(net, transformer=StandardScaler()),
+    "arcsinh": lambda net: TransformedTargetRegressor(net, func=np.arcsinh, inverse_func=np.sinh),
+}
+
+
+@needs_weights
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_regressors_compose_as_scikit_learn_s_own(name, progress):
+    X, X_test, y, y_test = train_test_split(*progress, random_state=0)
+    ours, theirs = (REGRESSORS[name](regressor(library)).fit(X, y) for library in BOTH)
+    assert ours.score(X_test, y_test) > 0.2
+    assert_allclose(ours.predict(X_test), theirs.predict(X_test), rtol=0, atol=ATOL)
+
+
+def test_targets_in_their_own_units_are_scaled_for_the_network(diabetes):
+    # Progress is about 150 +- 77: unscaled, so few small steps do not even reach the mean.
+    X, X_test, y, y_test = train_test_split(*diabetes, random_state=0)
+    net = regressor(max_iter=10)
+    plain = clone(net).fit(X, y)
+    model = TransformedTargetRegressor(net, transformer=StandardScaler()).fit(X, y)
+    assert model.score(X_test, y_test) > 0.2
+    assert plain.score(X_test, y_test) < 0
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [OneVsOneClassifier, lambda net: OutputCodeClassifier(net, code_size=4, random_state=0)],
+    ids=["OneVsOne", "OutputCode"],
+)
+def test_many_binary_classifiers(meta, iris):
+    # Both go by decision_function, which scikit-learn's MLP lacks.
+    X, X_test, y, y_test = train_test_split(*iris, random_state=0)
+    model = meta(classifier()).fit(X, y)
+    assert model.score(X_test, y_test) > 0.9
+
+
+def test_one_vs_rest_goes_by_decision_function(iris):
+    X, y = iris
+    model = OneVsRestClassifier(classifier()).fit(X, y)
+    scores = np.column_stack([net.decision_function(X) for net in model.estimators_])
+    assert_array_equal(model.decision_function(X), scores)
+    assert_array_equal(model.predict(X), scores.argmax(axis=1))
