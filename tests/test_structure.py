@@ -28,8 +28,7 @@ ORDER = [
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 
-# `_cli` prints the versions of both.
-KNOWS_NUMBA = {"_engine", "_cli"}
+KNOWS_NUMBA = {"_engine"}
 KNOWS_SKLEARN = {"hidden_sizes", "estimators", "display", "inspection", "_cli"}
 PART_MODULES = {"activations", "losses", "optimizers"}
 ROLE_MODULES = {"_engine.gemm", "_engine.kernels"}

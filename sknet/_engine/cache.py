@@ -10,7 +10,7 @@ from typing import Any
 
 from sknet._engine.simd import VECTOR_BITS
 
-try:  # private to Numba: tests/test_jit.py checks that it does what is needed here
+try:  # private to Numba: tests/engine/test_compilation.py checks that it does what is needed here
     from numba.core.caching import IndexDataCacheFile
 except ImportError:
     IndexDataCacheFile = object  # type: ignore[assignment, misc]

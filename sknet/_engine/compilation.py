@@ -24,7 +24,7 @@ from numba.core.ccallback import CFunc
 
 from sknet._engine import vector_math  # noqa: F401  # registers exp and tanh
 from sknet._engine.cache import secure, warn_of_missing_cache
-from sknet._engine.loading import uninterrupted
+from sknet._engine.uninterrupted import uninterrupted
 
 # nnan and ninf stay out: a diverging loss has to stay visible as NaN.
 # The NumPy error model leaves out the check for zero that keeps a division scalar.

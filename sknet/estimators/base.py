@@ -13,8 +13,8 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sknet._engine.loading import load_engine
 from sknet._engine.memory import as_kernel_input
+from sknet._engine.uninterrupted import load_engine
 from sknet.estimators.callbacks import CALLBACK_ATTRIBUTES, CallbackSupportMixin
 from sknet.estimators.data import (
     GivenData,
@@ -26,7 +26,14 @@ from sknet.estimators.data import (
     validate_weights,
 )
 from sknet.estimators.decorators import fit_context
-from sknet.estimators.fitted import (
+from sknet.estimators.fit_outcome import COLUMNS, attributes_of, notices_of
+from sknet.estimators.fit_start import (
+    network_to_train,
+    observers_of,
+    records_to_go_on,
+    state_to_go_on,
+)
+from sknet.estimators.fitted_network import (
     NetworkSpec,
     flat_parameters,
     predictor_of,
@@ -34,8 +41,6 @@ from sknet.estimators.fitted import (
     spec_of,
 )
 from sknet.estimators.html import NetworkHTML
-from sknet.estimators.notices import warn_user
-from sknet.estimators.outcome import COLUMNS, attributes_of, notices_of
 from sknet.estimators.parameters import (
     CONSTRAINTS,
     check_together,
@@ -44,13 +49,8 @@ from sknet.estimators.parameters import (
     training_config,
 )
 from sknet.estimators.pickles import FITTED, pickled, unpickled
-from sknet.estimators.start import (
-    network_to_train,
-    observers_of,
-    records_to_go_on,
-    state_to_go_on,
-)
 from sknet.estimators.targets import Targets, apply_class_weights
+from sknet.estimators.user_warnings import warn_user
 from sknet.hidden_sizes import parse_hidden_layer_sizes
 from sknet.losses import Loss
 from sknet.optimizers import Optimizer

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from sknet.activations import Activation
-from sknet.estimators.notices import warn_user
+from sknet.estimators.user_warnings import warn_user
 from sknet.initialization import Initializer
 from sknet.optimizers import Optimizer
 from sknet.schedules import Schedule, schedule_for

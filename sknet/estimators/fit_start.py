@@ -11,8 +11,8 @@ import numpy as np
 from sknet.activations import Activation
 from sknet.estimators.callbacks import SklearnCallbacks
 from sknet.estimators.data import GivenData
-from sknet.estimators.fitted import FlatParameters
-from sknet.estimators.outcome import attributes_of_records, curves_with
+from sknet.estimators.fit_outcome import attributes_of_records, curves_with
+from sknet.estimators.fitted_network import FlatParameters
 from sknet.estimators.parameters import hidden_activations
 from sknet.estimators.pickles import REBUILT
 from sknet.estimators.targets import Targets

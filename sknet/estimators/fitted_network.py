@@ -158,7 +158,7 @@ def predictor_of(
     activations : sequence of str
         Name of each hidden layer's activation.
     """
-    from sknet._engine.loading import load_engine
+    from sknet._engine.uninterrupted import load_engine
 
     arrays = (*state["coefs_"], *state["intercepts_"])
     cached = cache.get("predictor")
