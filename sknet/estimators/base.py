@@ -279,7 +279,8 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         )
         state = state_to_go_on(self, network, records, is_incremental)
         observers = observers_of(estimator, self, given, curves, is_incremental)
-        trainers = self.__dict__.setdefault("_trainers", []) if is_incremental else None
+        trainers = vars(self).get("_trainers", []) if is_incremental else None
+        self._trainers = trainers  # partial_fit uses them again
         outcome = train(network, data, validation, config, state, observers, random_state, trainers)
         return outcome, curves
 
