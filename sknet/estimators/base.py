@@ -279,8 +279,8 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         )
         state = state_to_go_on(self, network, records, is_incremental)
         observers = observers_of(estimator, self, given, curves, is_incremental)
-        trainers = vars(self).get("_trainers", []) if is_incremental else None
-        self._trainers = trainers  # partial_fit uses them again
+        # partial_fit uses trainers again.
+        self._trainers = trainers = (vars(self).get("_trainers") or []) if is_incremental else None
         outcome = train(network, data, validation, config, state, observers, random_state, trainers)
         return outcome, curves
 
@@ -334,10 +334,9 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
     # Prediction.
 
     def _predictor(self, state: dict[str, Any]) -> Predictor:
-        """Return what computes scores with the weights, loss and activations in `state`.
+        """Return what computes scores with the weights, loss and activations that were fitted.
 
-        They are those that were fitted. Parameters count only before the first
-        fit, for weights that were set by hand.
+        Parameters count only before the first fit, for weights that were set by hand.
         """
         loss, activations = state.get("_fitted_loss"), state.get("_fitted_activations")
         if loss is None:
