@@ -156,7 +156,9 @@ def project_to_orthant(params, grad, previous_params, settings):
     zero = params.dtype.type(0)
     for i in range(W.size):
         side = previous_params[i] if previous_params[i] != zero else -grad[i]
-        W[i] = zero if W[i] * side <= zero else W[i]
+        # Their product would underflow. Of NaN neither holds: it stays visible.
+        is_other = (W[i] >= zero and side <= zero) or (W[i] <= zero and side >= zero)
+        W[i] = zero if is_other else W[i]
 
 
 def squared_norms(grad, squares):

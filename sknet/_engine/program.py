@@ -28,7 +28,7 @@ from sknet._engine.compilation import (
 )
 from sknet._engine.views import array_at
 
-Layout = Literal["C", "rows", "any"]
+Layout = Literal["C", "rows", "rows or columns", "any"]
 
 
 class Array(NamedTuple):
@@ -42,9 +42,10 @@ class Array(NamedTuple):
     readonly : bool
         Whether the function leaves the array as it is. Such an argument also
         takes read-only arrays, so users' data need no copy.
-    layout : {'C', 'rows', 'any'}
+    layout : {'C', 'rows', 'rows or columns', 'any'}
         "C" is contiguous, "rows" has contiguous rows at any distance from each
-        other, "any" has any strides.
+        other, "rows or columns" has contiguous rows or contiguous columns, "any"
+        has any strides.
     dtype : numba type, default=None
         None is the dtype of the parameters.
     """
@@ -93,7 +94,7 @@ INT, INT_32, DOUBLE = types.int64, types.int32, types.float64
 # holds the numbers: they must not depend on the order of imports.
 _role(
     "product",
-    A=_in("m", "k", layout="any"), B=_in("k", "n", layout="any"), bias=_in("n"),
+    A=_in("m", "k", layout="any"), B=_in("k", "n", layout="rows or columns"), bias=_in("n"),
     scratch=_out("?"), out=_out("m", "n", layout="rows"),
 )  # fmt: skip
 _role("forward", a=_out("n"))
@@ -186,7 +187,7 @@ def check_arrays(name: str, dtype: np.dtype[Any], arrays: Sequence[np.ndarray]) 
             and array.ndim == len(spec.shape)
             and (spec.layout != "C" or flags.c_contiguous)
             and (spec.readonly or flags.writeable)
-            and (spec.layout != "rows" or not array.size or array.strides[1] == array.itemsize)
+            and (not array.size or has_layout(array, spec.layout))
         )
         if fits:
             for symbol, length in zip(spec.shape, array.shape, strict=True):
@@ -194,9 +195,42 @@ def check_arrays(name: str, dtype: np.dtype[Any], arrays: Sequence[np.ndarray]) 
         if not fits:
             raise TypeError(
                 f"{argument} of the role {name!r} must be {wanted}, {spec}, with the lengths "
-                f"{lengths} of the arrays before it; got {array.dtype} of shape {array.shape} "
+                f"{lengths} of the call so far; got {array.dtype} of shape {array.shape} "
                 f"and strides {array.strides}."
             )
+
+
+def has_layout(array: np.ndarray, layout: Layout) -> bool:
+    """Return whether the strides of an array are those of a layout other than "C"."""
+    if layout == "rows":
+        return array.strides[1] == array.itemsize
+    if layout == "rows or columns":
+        return array.itemsize in array.strides
+    return True
+
+
+def check_result(name: str, result: np.ndarray | None) -> None:
+    """Check that there is a place for what a role returns, and none for what it does not.
+
+    Raises
+    ------
+    TypeError
+        If not: the call would write to memory that belongs to something else.
+    """
+    if ROLES[name].returns == types.void:
+        fits = result is None
+    else:
+        fits = (
+            result is not None
+            and result.dtype == np.float64
+            and result.shape == (1,)
+            and result.flags.writeable
+        )
+    if not fits:
+        raise TypeError(
+            f"result of the role {name!r}, which returns {ROLES[name].returns}, must be one "
+            f"writeable float64, or None if it returns nothing; got {result!r}."
+        )
 
 
 class Table(NamedTuple):
@@ -255,6 +289,7 @@ class Program:
             Where to leave what the function returns.
         """
         check_arrays(function.__name__, self.dtype, arrays)
+        check_result(function.__name__, result)
         self._arrays.append((arrays, result))
         if PYTHON_MODE:
             self._instructions.append((function, arrays, result))

@@ -374,6 +374,19 @@ def test_project_to_orthant(size, n_weights, dtype):
 
 
 @both_dtypes
+def test_signs_are_compared_without_a_product(dtype):
+    """Small weights keep their sign, where a product of two of them is 0; NaN stays visible."""
+    small = np.finfo(dtype).tiny
+    params = np.array([small, -small, small, np.nan], dtype)
+    previous = np.array([small, -small, -small, small], dtype)
+    after = call(
+        project_to_orthant, dtype, params=params, grad=np.zeros(4, dtype),
+        previous_params=previous, settings=parameter_settings(n_weights=4),
+    )  # fmt: skip
+    assert_array_equal(after.params, np.array([small, -small, 0, np.nan], dtype))
+
+
+@both_dtypes
 @all_sizes
 def test_squared_norms(size, dtype):
     """Squares are in the gradient's dtype and have one u each.

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from sknet._engine import program as program_module
 from sknet._engine.compilation import PYTHON_MODE, kernel
-from sknet._engine.memory import as_kernel_input
+from sknet._engine.gemm import product, scratch_size
+from sknet._engine.kernels import clear, total
+from sknet._engine.memory import as_kernel_input, read_only
 from sknet._engine.program import ROLES, WIDTH, Program, check_arrays, execute
 from sknet._network.layout import Layout
 from sknet._network.network import Network
@@ -136,7 +138,10 @@ def spread(array, axis, sign):
 
 @every_argument
 def test_another_layout_is_refused(role, argument):
-    """Only "any" takes all strides, and "rows" takes contiguous rows at any distance."""
+    """Only "any" takes all strides. "rows" takes contiguous rows at any distance.
+
+    "rows or columns" also takes contiguous columns.
+    """
     layout = ROLES[role].arguments[argument].layout
     for dtype in DTYPES:
         arrays = good_arrays(role, dtype)
@@ -144,10 +149,14 @@ def test_another_layout_is_refused(role, argument):
         others = [(spread(array, axis, s), axis) for axis in range(array.ndim) for s in (1, -1)]
         if array.ndim == 2:
             others.append((np.asfortranarray(array), 1))
+            others.append((spread(np.asfortranarray(array), 0, 1), 1))
         for other, axis in others:
             assert other.shape == array.shape
             changed = {**arrays, argument: other}
-            if layout == "any" or (layout == "rows" and axis == 0):
+            is_accepted_layout = layout == "any" or (layout == "rows" and axis == 0)
+            if layout == "rows or columns":
+                is_accepted_layout = other.itemsize in other.strides
+            if is_accepted_layout:
                 assert is_accepted(role, dtype, changed)
             else:
                 assert_refused(role, dtype, changed, argument)
@@ -404,3 +413,29 @@ def test_threads_have_equal_phases(name, sparse, n_threads):
             assert set(np.flatnonzero(is_filled)) >= sections_of_minibatches(n, batch_size)
             assert is_filled[UPDATE]
             assert (sum(meetings) > 0) == (n_threads > 1)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [None, np.zeros(1, np.float32), np.zeros(2), np.zeros(()), read_only(np.zeros(1))],
+    ids=["none", "float32", "two", "no dimension", "read-only"],
+)
+def test_a_place_for_the_result_is_needed(result):
+    """Without one the call would write to address 0, or beyond what is there."""
+    with pytest.raises(TypeError, match=r"result of the role 'total'"):
+        Program(np.dtype(np.float64)).add(total, np.ones(3), result=result)
+
+
+def test_a_place_for_no_result_is_refused():
+    with pytest.raises(TypeError, match=r"result of the role 'clear'"):
+        Program(np.dtype(np.float64)).add(clear, np.ones(3), result=np.zeros(1))
+
+
+def test_a_factor_without_contiguous_rows_or_columns_is_refused():
+    """The product would read other numbers than those of B."""
+    A, bias, out, B = np.ones((3, 4)), np.zeros(2), np.empty((3, 2)), np.ones((8, 4))[::2, ::2]
+    program = Program(np.dtype(np.float64))
+    with pytest.raises(TypeError, match=r"B of the role 'product'"):
+        program.add(product, A, B, bias, np.empty(scratch_size(3, 8)), out)
+    for fitting in (B.copy(), np.asfortranarray(B)):
+        program.add(product, A, fitting, bias, np.empty(scratch_size(3, 8)), out)
