@@ -150,13 +150,16 @@ def test_another_layout_is_refused(role, argument):
         if array.ndim == 2:
             others.append((np.asfortranarray(array), 1))
             others.append((spread(np.asfortranarray(array), 0, 1), 1))
-        for other, axis in others:
+        for other, _ in others:
             assert other.shape == array.shape
             changed = {**arrays, argument: other}
-            is_accepted_layout = layout == "any" or (layout == "rows" and axis == 0)
-            if layout == "rows or columns":
-                is_accepted_layout = other.itemsize in other.strides
-            if is_accepted_layout:
+            is_allowed = {
+                "any": True,
+                "rows": other.ndim == 2 and other.strides[1] == other.itemsize,
+                "rows or columns": other.itemsize in other.strides,
+                "C": False,
+            }
+            if is_allowed[layout]:
                 assert is_accepted(role, dtype, changed)
             else:
                 assert_refused(role, dtype, changed, argument)
