@@ -19,9 +19,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sknet.estimators.base import BaseMLP
+from sknet.estimators.data import validate_for
 from sknet.estimators.decorators import fit_context
 from sknet.estimators.targets import fitted_targets
 
@@ -137,9 +138,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self, "estimator_")
         mlp = _network_of(self.estimator_)
         network = mlp._network()
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=network.params.dtype, order="C", reset=False
-        )
+        X = validate_for(self, X, network, vars(self))
         return activations(network, as_kernel_input(X), self._layer_indices(mlp), mlp.n_jobs)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -278,10 +277,8 @@ def input_gradients(
     mlp = _network_of(estimator)
     check_is_fitted(mlp, "coefs_")
     network = mlp._network()
-    outputs, signs = _score_indices(mlp, X, target)
-    X = validate_data(
-        mlp, X, accept_sparse="csr", dtype=network.params.dtype, order="C", reset=False
-    )
+    outputs, signs = _score_indices(mlp, network.layout.units[-1], X, target)
+    X = validate_for(mlp, X, network, vars(mlp))
     outputs, signs = (np.broadcast_to(v, X.shape[0]) for v in (outputs, signs))
     result = tracing.input_gradients(network, as_kernel_input(X), outputs, signs, mlp.n_jobs)
     if multiply_by_inputs:
@@ -291,7 +288,7 @@ def input_gradients(
     return result
 
 
-def _score_indices(mlp: BaseMLP, X: Any, target: Any) -> tuple[Any, Any]:
+def _score_indices(mlp: BaseMLP, n_outputs: int, X: Any, target: Any) -> tuple[Any, Any]:
     """Return the index of the raw score and its sign.
 
     Each is one integer for all rows, or an array of one integer for each row.
@@ -308,13 +305,13 @@ def _score_indices(mlp: BaseMLP, X: Any, target: Any) -> tuple[Any, Any]:
                     f"{known}, or None for the class that is predicted."
                 )
             classes = known.index(target)
-        return (0, 2 * classes - 1) if mlp.n_outputs_ == 1 else (classes, 1)
-    if target is None and mlp.n_outputs_ == 1:
+        return (0, 2 * classes - 1) if n_outputs == 1 else (classes, 1)
+    if target is None and n_outputs == 1:
         return 0, 1
-    if not isinstance(target, int | np.integer) or not 0 <= target < mlp.n_outputs_:
+    if not isinstance(target, int | np.integer) or not 0 <= target < n_outputs:
         raise ValueError(
-            f"target={target!r}, but the network has {mlp.n_outputs_} outputs: give the number of "
-            f"one, from 0 to {mlp.n_outputs_ - 1}."
+            f"target={target!r}, but the network has {n_outputs} outputs: give the number of "
+            f"one, from 0 to {n_outputs - 1}."
         )
     return target, 1
 

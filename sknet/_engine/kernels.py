@@ -156,7 +156,7 @@ def project_to_orthant(params, grad, previous_params, settings):
     zero = params.dtype.type(0)
     for i in range(W.size):
         side = previous_params[i] if previous_params[i] != zero else -grad[i]
-        # Their product would underflow. Of NaN neither holds: it stays visible.
+        # A product of the two would underflow. A weight that is NaN stays NaN.
         is_other = (W[i] >= zero and side <= zero) or (W[i] <= zero and side >= zero)
         W[i] = zero if is_other else W[i]
 

@@ -34,7 +34,7 @@ RETRY_SHARE, FEW_STEPS = 50, 16
 
 # Python handles signals between two calls of kernels only. A call should take about so many
 # seconds, and the first one, whose speed is not known, does so many floating-point operations.
-CALL_SECONDS, FIRST_CALL_FLOPS = 0.015, 1e8
+CALL_SECONDS, FIRST_CALL_FLOPS = 0.008, 1e8
 
 
 class Pace:

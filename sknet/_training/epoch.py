@@ -209,7 +209,7 @@ class _Thread:
         table = program.program.finish()
         workspace = program.workspace
         self.pace = Pace(step_flops * workspace.size / workspace.batch_size / table.phases.size)
-        # One array less to unpack: compiling that takes long.
+        # In one array, since each argument of the kernel takes time to compile.
         positions = np.concatenate([table.sections, table.phases])
         self.arguments = (
             table.instructions, positions, program.index, program.step_constants, program.scalars,

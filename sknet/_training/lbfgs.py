@@ -122,7 +122,7 @@ def minimise(
     best = early_stopping.best_params
     fitted = (current.params if best is None else best).astype(network.params.dtype)
     if not is_finite(fitted):
-        stopped_by = "divergence"  # beyond float32
+        stopped_by, best = "divergence", None  # beyond float32
     state = TrainingState(None, None, state.records, state.samples_seen)
     return Outcome(
         network.with_params(fitted),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class EarlyStopping:
             is_better["loss"] = last.loss < records.best_loss
         score = last.validation_score
         if score is not None and records.best_score is not None:
-            is_better["score"] = score > records.best_score
+            is_better["score"] = isfinite(score) and score > records.best_score
             self.has_scores = self.has_scores or bool(np.isfinite(score))
             if config.watch == "score":
                 is_stalled = not score >= records.best_score + config.tol
@@ -67,12 +68,12 @@ class EarlyStopping:
         """Whether there was no progress for longer than the patience."""
         return self.records.n_stalled > self.config.patience
 
-    def plateau_message(self, what_follows: str) -> str:
+    def plateau_message(self, consequence: str) -> str:
         """Return what to say of the plateau, in scikit-learn's words."""
         quantity = "Validation score" if self.config.watch == "score" else "Training loss"
         return (
             f"{quantity} did not improve more than tol={self.config.tol:f} for "
-            f"{self.config.patience} consecutive epochs. {what_follows}"
+            f"{self.config.patience} consecutive epochs. {consequence}"
         )
 
 

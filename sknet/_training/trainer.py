@@ -106,7 +106,7 @@ class Trainer:
         stopped_by: StoppedBy = "n_epochs"
         early_stopping = EarlyStopping(config, state.records)
         order = np.arange(n, dtype=np.int64)
-        n_samples = state.samples_seen
+        n_samples, n_scheduled = state.samples_seen, 0
         try:
             with ThreadTeam(config.n_jobs, self.runner.step_flops) as team:
                 for _ in range(config.n_epochs):
@@ -130,14 +130,15 @@ class Trainer:
                         self.predictor, early_stopping, validation, observers, loss, rate
                     )
                     seen = n_samples + n * len(state.records.epochs)
-                    optimizer.learning_rate = schedule.epoch_ends(optimizer.learning_rate, seen)
+                    scheduled = schedule.epoch_ends(optimizer.learning_rate, seen)
+                    optimizer.learning_rate, n_scheduled = scheduled, len(state.records.epochs)
                     if is_stopped:
                         stopped_by = "callback"
                         break
                     if early_stopping.is_exhausted:
-                        next_rate, what_follows = schedule.plateau(optimizer.learning_rate)
+                        next_rate, consequence = schedule.plateau(optimizer.learning_rate)
                         for observer in observers:
-                            observer.plateau(early_stopping.plateau_message(what_follows))
+                            observer.plateau(early_stopping.plateau_message(consequence))
                         if next_rate is None:
                             stopped_by = "patience"
                             break
@@ -152,8 +153,9 @@ class Trainer:
                 record(state.records, validation, self.runner.objective / n, rate)
             if validation is None and state.records.n_watched < len(state.records.epochs):
                 early_stopping.epoch_ends(self.predictor.network)
-            seen = n_samples + n * len(state.records.epochs)
-            optimizer.learning_rate = schedule.epoch_ends(optimizer.learning_rate, seen)
+            if len(state.records.epochs) > n_scheduled:
+                seen = n_samples + n * len(state.records.epochs)
+                optimizer.learning_rate = schedule.epoch_ends(optimizer.learning_rate, seen)
         finally:
             for observer in observers:
                 observer.close()
@@ -219,8 +221,11 @@ class Trainer:
         vars(self.optimizer).update(vars(state.optimizer), slots=slots)
 
 
-# Data of more bytes are not copied into a trainer that is kept for later calls.
+# Data and parameters of more bytes are not copied into a trainer that is kept for later calls.
 MAX_KEPT_BYTES = 2**24
+
+# Trainers that are kept at a time: batches may have two sizes in turn.
+MAX_KEPT = 2
 
 
 def train(
@@ -285,11 +290,21 @@ def _train_by_steps(
     random_state: np.random.RandomState,
     kept: list[Trainer] | None,
 ) -> Outcome:
-    trainer = kept.pop() if kept else None
-    if trainer is not None and trainer.accepts(network, data, config, state):
+    trainer, others = None, []
+    while kept and trainer is None:
+        candidate = kept.pop()  # now no other thread has it
+        if candidate.accepts(network, data, config, state):
+            trainer = candidate
+        else:
+            others.append(candidate)
+    if kept is not None:
+        kept.extend(others[: MAX_KEPT - 1])
+    if trainer is not None:
         trainer.load(network, data, state)
     else:
-        if isinstance(data.X, np.ndarray) and data.X.nbytes <= MAX_KEPT_BYTES:
+        if isinstance(data.X, np.ndarray) and (
+            data.X.nbytes + network.params.nbytes <= MAX_KEPT_BYTES
+        ):
             data = data if kept is None else data.copy()
         else:
             kept = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sknet._engine.memory import as_kernel_input
 from sknet._engine.uninterrupted import load_engine
@@ -21,12 +21,12 @@ from sknet.estimators.data import (
     ValidationMaker,
     as_targets,
     held_out_rows,
-    is_plain,
     validate,
+    validate_for,
     validate_weights,
 )
 from sknet.estimators.decorators import fit_context
-from sknet.estimators.fit_outcome import COLUMNS, attributes_of, notices_of
+from sknet.estimators.fit_outcome import COLUMNS, additions_to, attributes_of, notices_of
 from sknet.estimators.fit_start import (
     network_to_train,
     observers_of,
@@ -122,7 +122,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
     n_outputs_: int
     out_activation_: str
 
-    # What the two estimators fill in.
+    # Each estimator defines these.
 
     def _encode(
         self, y: np.ndarray, *, is_incremental: bool, classes: Any
@@ -191,7 +191,8 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
             If ``max_iter`` epochs were not enough.
         UserWarning
             If training was interrupted; if it diverged and the weights of an
-            earlier epoch are kept; if no validation score was finite.
+            earlier epoch are kept; if no validation score was finite. The
+            estimator is fitted by then, also if warnings are errors.
         """
         return self._fit(GivenData(X, y, sample_weight), GivenData(X_val, y_val, sample_weight_val))
 
@@ -211,16 +212,11 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         try:
             outcome, curves = model._train(self, given, given_validation, is_incremental, classes)
             notices = notices_of(model, outcome, is_incremental)
+            model._adopt(outcome, curves)
+            self._take_over(model.__dict__, before, additions_to(curves, outcome.state.records))
         except BaseException:
             self._undo_callbacks(before)
             raise
-        model._adopt(outcome, curves)
-        additions = [
-            (list.extend, curve, outcome.state.records.curve(COLUMNS[name]))
-            for name, curve in curves.items()
-            if curve is not None
-        ]
-        self._take_over(model.__dict__, before, additions)
         for message, category in notices:
             warn_user(message, category)
         return self
@@ -278,7 +274,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
             vars(self), rows.size, len(hidden), validation is not None, is_incremental, random_state
         )
         state = state_to_go_on(self, network, records, is_incremental)
-        observers = observers_of(estimator, self, given, curves, is_incremental)
+        observers = observers_of(estimator, self, given, curves, is_incremental, rows.size)
         # partial_fit uses trainers again.
         self._trainers = trainers = (vars(self).get("_trainers") or []) if is_incremental else None
         outcome = train(network, data, validation, config, state, observers, random_state, trainers)
@@ -295,6 +291,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         out: scorers and callbacks predict with this copy while it is in training.
         """
         self._show(outcome.network)
+        self._cache: dict[str, Any] = {}
         remember_flat(self._cache, outcome.network)
         self.__dict__.update(attributes_of(outcome), **curves)
 
@@ -316,7 +313,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         """Take back what callbacks were shown. They keep attributes of their own until the end."""
         if "_callback_fit_ctx" in vars(self):
             own = {name: vars(self)[name] for name in CALLBACK_ATTRIBUTES if name in vars(self)}
-            self.__dict__ = before | own
+            object.__setattr__(self, "__dict__", before | own)
 
     @property
     def history_(self) -> History:
@@ -341,7 +338,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         loss, activations = state.get("_fitted_loss"), state.get("_fitted_activations")
         if loss is None:
             loss = self._loss_before_fit()
-        if activations is None:
+        if activations is None or len(activations) != len(state["coefs_"]) - 1:
             activations = hidden_activations(self.activation, len(state["coefs_"]) - 1)
         return predictor_of(state, state.setdefault("_cache", {}), loss, activations)
 
@@ -364,15 +361,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         if "coefs_" not in state:  # check_is_fitted takes longer than predicting a row
             check_is_fitted(self, "coefs_")
         predictor = self._predictor(state)
-        network = predictor.network
-        dtype, n_features = network.params.dtype, network.layout.units[0]
-        if not is_plain(X, dtype, n_features, state):
-            X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
-            if X.shape[1] != n_features:
-                raise ValueError(
-                    f"X has {X.shape[1]} features, but the fitted network takes {n_features}. "
-                    "Give X with the columns of the training data."
-                )
+        X = validate_for(self, X, predictor.network, state)
         return predictor.scores(as_kernel_input(X), link=link, n_jobs=self.n_jobs), state
 
     # Pickles and copies.

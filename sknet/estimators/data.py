@@ -92,6 +92,25 @@ def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[A
     return X, y
 
 
+def validate_for(estimator: Any, X: Any, network: Network, attributes: Mapping[str, Any]) -> Any:
+    """Return X as an array, or in compressed rows, of the features that a fitted network takes.
+
+    Raises
+    ------
+    ValueError
+        If X has other features; and as scikit-learn's `validate_data`.
+    """
+    dtype, n_features = network.params.dtype, network.layout.units[0]
+    if not is_plain(X, dtype, n_features, attributes):
+        X = validate_data(estimator, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
+        if X.shape[1] != n_features:
+            raise ValueError(
+                f"X has {X.shape[1]} features, but the fitted network takes {n_features}. Give X "
+                "with the columns of the training data."
+            )
+    return X
+
+
 def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
     """Return one weight for each row of X, in its dtype; ones for None.
 

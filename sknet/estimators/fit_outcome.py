@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from sklearn.base import is_regressor
@@ -31,6 +32,17 @@ def curves_with(
     }
 
 
+def additions_to(
+    curves: Mapping[str, list[float] | None], records: Records
+) -> list[tuple[Any, ...]]:
+    """Return the calls that append the epochs of a fit to its curves."""
+    return [
+        (list.extend, curve, records.curve(COLUMNS[name]))
+        for name, curve in curves.items()
+        if curve is not None
+    ]
+
+
 def attributes_of_records(records: Records) -> dict[str, Any]:
     """Return the fitted attributes that count epochs and hold bests."""
     return {
@@ -45,9 +57,13 @@ def attributes_of(outcome: Outcome) -> dict[str, Any]:
     """Return the fitted attributes of an outcome, but for weights and curves."""
     state, records = outcome.state, outcome.state.records
     attributes = attributes_of_records(records)
-    attributes |= {"t_": state.samples_seen, "loss_": outcome.loss}
+    attributes["t_"] = state.samples_seen
+    if not isnan(outcome.loss):  # else no epoch has ended
+        attributes["loss_"] = outcome.loss
     if state.optimizer is not None:  # as in scikit-learn L-BFGS leaves the moments of others
         attributes |= {"_optimizer": state.optimizer, "_averaging": state.averaging}
+    if outcome.stopped_by == "divergence":  # their numbers have diverged, too
+        attributes |= {"_optimizer": None, "_averaging": None}
     return attributes
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 Curves = dict[str, list[float] | None]
 
+# Stands for the validation data of a call that does not compare them with others.
+UNKNOWN = "unknown"
+
 
 def network_to_train(
     model: Any,
@@ -110,7 +113,7 @@ def _check_agreement(
             f"{remedy}."
         )
     before = getattr(model, "_fitted_activations", names)
-    if tuple(before) != names:
+    if len(before) == len(names) and tuple(before) != names:
         raise ValueError(
             f"activation={model.activation!r}, but the weights to go on from were fitted with "
             f"{list(before)}. Set activation to these, {remedy}."
@@ -137,18 +140,20 @@ def records_to_go_on(
     is_validated = validation is not None or model.early_stopping
     measured = {
         "loss": model._fitted_loss,
-        "score": (model.scoring, _digest(validation) if model.warm_start else None),
+        "scoring": model.scoring,
+        "data": UNKNOWN if is_incremental else _digest(validation),
     }
     before = state.get("_measured", measured)
-    has_other = {name: before[name] != now for name, now in measured.items()}
-    model._measured = measured
-    restarts_loss = is_first or (has_other["loss"] and not is_incremental)
-    restarts_scores = restarts_loss or (has_other["score"] and not is_incremental)
-    # Trained before, but not watched in this way.
-    watched = "best_validation_score_" if model.early_stopping else "best_loss_"
-    restarts_watching = restarts_scores or state.get(watched) is None
+    has_changed = {
+        name: not is_incremental and UNKNOWN not in (before[name], now) and before[name] != now
+        for name, now in measured.items()
+    }
+    if not is_incremental or "_measured" not in state:
+        model._measured = measured
+    restarts_loss = is_first or has_changed["loss"]
+    restarts_scores = restarts_loss or has_changed["scoring"] or has_changed["data"]
     if is_validated and state.get("validation_scores_") is None:
-        restarts_watching = True
+        restarts_scores = True  # the first call with validation data
 
     curves: Curves = {
         name: [] if restarts_loss else state.get(name, [])
@@ -156,16 +161,18 @@ def records_to_go_on(
     }
     for name in ("validation_loss_curve_", "validation_scores_"):
         fresh: list[float] | None = [] if is_validated else None
-        curves[name] = fresh if restarts_watching else state.get(name)
-    if restarts_watching:
-        best_loss = None if model.early_stopping else np.inf
-        records = Records(best_loss, -np.inf if is_validated else None)
-    else:
-        records = Records(
-            state.get("best_loss_"),
-            state.get("best_validation_score_"),
-            state.get("_no_improvement_count", 0),
-        )
+        curves[name] = fresh if restarts_scores else state.get(name)
+    best_loss = None if restarts_loss else state.get("best_loss_")
+    best_score = None if restarts_scores else state.get("best_validation_score_")
+    # The patience counts anew where what is watched is measured anew.
+    is_new = best_score is None if model.early_stopping else best_loss is None
+    if model.early_stopping:
+        best_loss = None  # as in scikit-learn
+    elif best_loss is None:
+        best_loss = np.inf
+    if is_validated and best_score is None:
+        best_score = -np.inf
+    records = Records(best_loss, best_score, 0 if is_new else state.get("_no_improvement_count", 0))
     # What scorers and callbacks see while the first epoch runs.
     state |= attributes_of_records(records) | curves
     state["t_"] = 0 if is_first else state.get("t_", 0)
@@ -208,17 +215,31 @@ def state_to_go_on(
 
 
 def observers_of(
-    estimator: Any, model: Any, given: GivenData, curves: Curves, is_incremental: bool
+    estimator: Any,
+    model: Any,
+    given: GivenData,
+    curves: Curves,
+    is_incremental: bool,
+    n_rows: int,
 ) -> list[Observer]:
     """Return who is told of training: the console, a progress bar, scikit-learn's callbacks."""
     from sknet._training.observers import ConsoleReport, ProgressBar
 
+    before, seen = vars(estimator).copy(), model.t_
+
     def attributes(network: Network, records: Records) -> dict[str, Any]:
+        """Return what training has changed, on the copy that scorers are given, too."""
         model._show(network)
         vars(model).update(attributes_of_records(records), **curves_with(curves, records))
         if records.epochs:
             model.loss_ = records.last.loss
-        return {name: value for name, value in vars(model).items() if name not in REBUILT}
+        if model.solver != "lbfgs":
+            model.t_ = seen + n_rows * len(records.epochs)
+        return {
+            name: value
+            for name, value in vars(model).items()
+            if name not in REBUILT and (name not in before or before[name] is not value)
+        }
 
     observers: list[Observer] = []
     if model.verbose == "progress":

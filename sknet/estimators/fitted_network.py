@@ -68,6 +68,17 @@ class FlatParameters(NamedTuple):
     params: np.ndarray
 
 
+def weights_of(state: Mapping[str, Any]) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Return weights and biases, or raise ValueError if one of them is missing."""
+    for name in ("coefs_", "intercepts_"):
+        if name not in state:
+            raise ValueError(
+                f"{name} is missing. Set coefs_ and intercepts_ both, one array for each layer, or "
+                "fit anew."
+            )
+    return state["coefs_"], state["intercepts_"]
+
+
 def flat_parameters(state: Mapping[str, Any]) -> FlatParameters:
     """Return layout and flat vector of an estimator's weights and biases, whoever set them.
 
@@ -86,9 +97,9 @@ def flat_parameters(state: Mapping[str, Any]) -> FlatParameters:
     """
     from sknet._network.layout import Layout
 
-    coefs, intercepts = state["coefs_"], state["intercepts_"]
+    coefs, intercepts = weights_of(state)
     known = state.get("_cache", {}).get("flat")
-    if known is not None and is_made_of(known[0], (*coefs, *intercepts)):
+    if known is not None and matches(known[0], (*coefs, *intercepts)):
         return known[1]
     if len(coefs) == 0:
         raise ValueError("coefs_ is empty. Set one matrix for each layer, or fit anew.")
@@ -108,7 +119,7 @@ def remember_flat(cache: dict[str, Any], network: Network) -> None:
     cache["flat"] = arrays, FlatParameters(network.layout, network.params)
 
 
-def is_made_of(known: tuple[Any, ...], arrays: tuple[Any, ...]) -> bool:
+def matches(known: tuple[Any, ...], arrays: tuple[Any, ...]) -> bool:
     """Return whether arrays are the known ones themselves."""
     return len(known) == len(arrays) and all(map(operator.is_, known, arrays))
 
@@ -131,11 +142,11 @@ class _Cached(NamedTuple):
         """Return whether the predictor is that of these attributes."""
         if loss != self.loss or tuple(activations) != self.activations:
             return False
-        if not is_made_of(self.arrays, arrays):
+        if not matches(self.arrays, arrays):
             return False
         network = self.predictor.network
         own = (*network.coefs, *network.intercepts)
-        # The arrays of other hands may have been written to since they were copied.
+        # Arrays that users have set were copied, and may have been written to since then.
         return self.is_view or all(map(np.array_equal, arrays, own))
 
 
@@ -160,7 +171,8 @@ def predictor_of(
     """
     from sknet._engine.uninterrupted import load_engine
 
-    arrays = (*state["coefs_"], *state["intercepts_"])
+    coefs, intercepts = weights_of(state)
+    arrays = (*coefs, *intercepts)
     cached = cache.get("predictor")
     if cached is not None and cached.is_of(arrays, loss, activations):
         return cached.predictor
