@@ -1,10 +1,9 @@
 """Activation functions of the hidden layers.
 
 To add an activation, define a named subclass of :class:`Activation` in this file. `forward` and
-`backward` work elementwise and in place on a flat array, which holds all units of a layer for all
-rows of a minibatch. Numba compiles both for float32 and float64 arrays, so they take their types
-from the arguments and carry no annotations in the subclasses. Constants must be created in the
-dtype of the array, as in ``a.dtype.type(1)``: a literal ``1.0`` promotes float32 to float64.
+`backward` work elementwise and in place on a flat array: all units of a layer for all rows of a
+minibatch. Numba compiles both for float32 and float64, so they carry no annotations. Constants must
+have the dtype of the array, as ``a.dtype.type(1)``: a literal ``1.0`` promotes float32 to float64.
 """
 
 from __future__ import annotations

@@ -153,7 +153,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     restore_best : bool or None, default=None
         Whether to keep the weights of the best epoch instead of the last one: the
         best by validation score where there are validation data, else by training
-        loss. None does so with ``early_stopping``. Not used by `partial_fit`.
+        loss, the mean over an epoch's steps, each before it is made. None does so
+        with ``early_stopping``. Not used by `partial_fit`.
 
     Attributes
     ----------
@@ -342,8 +343,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         sample_weight_val: Any = None,
     ) -> Self:
         """Train for one epoch on the given data, one step for each minibatch.
-
-        A call that raises an error leaves the estimator as it was.
 
         Parameters
         ----------

@@ -226,6 +226,7 @@ def observers_of(
     from sknet._training.observers import ConsoleReport, ProgressBar
 
     before, seen = vars(estimator).copy(), model.t_
+    changed: set[str] = set()  # names: a value may come back to what it was
 
     def attributes(network: Network, records: Records) -> dict[str, Any]:
         """Return what training has changed, on the copy that scorers are given, too."""
@@ -235,11 +236,10 @@ def observers_of(
             model.loss_ = records.last.loss
         if model.solver != "lbfgs":
             model.t_ = seen + n_rows * len(records.epochs)
-        return {
-            name: value
-            for name, value in vars(model).items()
-            if name not in REBUILT and (name not in before or before[name] is not value)
-        }
+        for name, value in vars(model).items():
+            if name not in REBUILT and (name not in before or before[name] is not value):
+                changed.add(name)
+        return {name: vars(model)[name] for name in changed}
 
     observers: list[Observer] = []
     if model.verbose == "progress":

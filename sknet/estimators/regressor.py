@@ -150,7 +150,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     restore_best : bool or None, default=None
         Whether to keep the weights of the best epoch instead of the last one: the
         best by validation score where there are validation data, else by training
-        loss. None does so with ``early_stopping``. Not used by `partial_fit`.
+        loss, the mean over an epoch's steps, each before it is made. None does so
+        with ``early_stopping``. Not used by `partial_fit`.
 
     Attributes
     ----------
@@ -333,8 +334,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         sample_weight_val: Any = None,
     ) -> Self:
         """Train for one epoch on the given data, one step for each minibatch.
-
-        A call that raises an error leaves the estimator as it was.
 
         Parameters
         ----------
