@@ -24,7 +24,7 @@ SPARSE = [
 ]
 LAYOUTS = ["F", "columns", "rows", "backwards", "read-only", "memmap", "list", "frame", *SPARSE]
 WITHOUT_SPARSE = (np.float16, np.object_)
-VALUES = ["whole", "constant", "zeros", "denormal", "large", "scales", "equal rows"]
+VALUES = ["whole", "constant", "zeros", "denormal", "large", "greatest", "scales", "equal rows"]
 UNUSABLE_VALUES = ["NaN", "inf", "text", "complex", "1-D", "3-D", "no rows", "no columns", "None"]
 DTYPES = ["f4", "f2", "g", "i1", "u1", "i4", "i8", "u8", "?", "O", ">f8", ">f4", ">i2"]
 
@@ -57,6 +57,8 @@ class Features(NamedTuple):
             X = 1e30 * X
         elif self.values == "large" and dtype.kind in "iu":
             X = rng.choice([np.iinfo(dtype).min, np.iinfo(dtype).max], size=shape)
+        elif self.values == "greatest" and is_float:
+            X = np.clip(X, -1, 1) * float(min(np.finfo(dtype).max, np.finfo(float).max)) / 10
         elif self.values == "scales":
             X = X * 10.0 ** rng.integers(-30, 30, size=shape[1])
         elif self.values == "equal rows":
@@ -116,6 +118,8 @@ def as_layout(X: np.ndarray, layout: str) -> Any:
 def as_sparse(X: np.ndarray, layout: str) -> Any:
     """Return equal numbers as a sparse array."""
     kind, _, form = layout.partition(" ")
+    if kind == "dia" and len(X) > 100:
+        return sp.csr_array(X)  # SciPy warns of several hundred diagonals
     S = getattr(sp, f"{kind}_array")(X)
     if form == "64-bit":
         S.indices, S.indptr = S.indices.astype(np.int64), S.indptr.astype(np.int64)
@@ -179,6 +183,8 @@ def labels(kind: str, rng: np.random.Generator, n: int, n_classes: int) -> Any:
         form = kind.partition(" ")[2]
         if form in ("csr", "lil"):
             return getattr(sp, f"{form}_array")(Y)
+        if form == "255":
+            return 255 * Y
         return Y.astype({"bool": bool, "float": float, "int8": np.int8}.get(form, int))
     code = rng.integers(0, 1 if kind == "one class" else n_classes, size=n)
     text = np.array(["b", "a", "long", "ä"])[code]
@@ -346,7 +352,7 @@ def features(n: Any = None, p: Any = None) -> Any:
     """Draw a recipe for X."""
     return st.builds(
         Features,
-        n=st.sampled_from([12, 1, 2, 3, 5, 20, 33]) if n is None else n,
+        n=st.sampled_from([12, 1, 2, 3, 5, 20, 33, 300]) if n is None else n,
         p=st.sampled_from([3, 1, 2, 6]) if p is None else p,
         values=mostly(["normal"], VALUES, UNUSABLE_VALUES),
         dtype=mostly(["f8"], DTYPES, ["O"]),

@@ -51,31 +51,32 @@ def own_names(part: type) -> list[str]:
     return sorted(n for n, p in part.table.items() if p.__module__.startswith("sknet."))
 
 
-# What scikit-learn's MLP takes as well.
+# What scikit-learn's MLP takes as well; it has no n_jobs, which changes no result.
 PLAIN: dict[str, list[Any]] = {
-    "hidden_layer_sizes": [(4,), (), (1,), 5, [3, 2], np.array([2, 3]), (2, 1, 2), (17,)],
+    "hidden_layer_sizes": [(4,), (), (1,), 5, [3, 2], np.array([2, 3]), (2, 1, 2), (17,), (33, 9)],
     "activation": ["relu", "identity", "logistic", "tanh"],
     "solver": ["adam", "sgd", "lbfgs"],
-    "alpha": [1e-4, 0, 0.0, 1.0, 1e10, 1e-310, np.float32(0.01)],
-    "batch_size": ["auto", 1, 2, 3, 7, 1000, np.int64(4)],
+    "alpha": [1e-4, 0, 0.0, 1.0, 1e10, 1e-310, np.float32(0.01), np.longdouble(0.1)],
+    "batch_size": ["auto", 1, 2, 3, 7, 1000, np.int64(4), np.uint8(5)],
     "learning_rate": ["constant", "invscaling", "adaptive"],
-    "learning_rate_init": [1e-3, 0.1, 1, 1e3, 1e30, 1e-30, 1e-310, np.float32(0.01)],
+    "learning_rate_init": [1e-3, 0.1, 1, 1e3, 1e30, 1e-30, 1e-310, np.float16(0.01)],
     "power_t": [0.5, 0, 0.0, 3.0, 1e3],
-    "max_iter": [3, 1, 2, 6, np.int64(4)],
-    "shuffle": [True, False],
-    "random_state": [0, 1, 2**32 - 1, np.int64(3)],
-    "tol": [1e-4, 0.0, 0, 10.0, 1e30],
+    "max_iter": [3, 1, 2, 6, 25, np.int64(4), np.int8(4)],
+    "shuffle": [True, False, np.False_],
+    "random_state": [0, 1, 2**32 - 1, np.int64(3), np.uint8(200)],
+    "tol": [1e-4, 0.0, 0, 10.0, 1e30, np.longdouble(0.001)],
     "verbose": [False, True, 0, 2],
-    "warm_start": [False, True],
-    "momentum": [0.9, 0.0, 0, 1.0, 1, 0.999999],
+    "warm_start": [False, True, np.True_],
+    "momentum": [0.9, 0.0, 0, 1.0, 1, 0.999999, np.float16(0.5)],
     "nesterovs_momentum": [True, False],
     "early_stopping": [False, True],
     "validation_fraction": [0.1, 0.5, 0.9, 0.001, 0.0, 0.999],
-    "beta_1": [0.9, 0.0, 0, 0.999999],
+    "beta_1": [0.9, 0.0, 0, 0.999999, np.longdouble(0.5)],
     "beta_2": [0.999, 0.0, 0, 0.999999],
     "epsilon": [1e-8, 1.0, 1, 1e-300, 1e-30, 1e10],
-    "n_iter_no_change": [10, 1, 2, np.inf, float("inf")],
-    "max_fun": [15000, 1, 2, 5],
+    "n_iter_no_change": [10, 1, 2, np.inf, np.int8(1), np.float32("inf")],
+    "n_jobs": [None, 1, 2, np.int64(2)],
+    "max_fun": [15000, 1, 2, 5, np.int16(9)],
 }
 
 # What only sknet takes; names of PLAIN get further values.
@@ -84,31 +85,30 @@ OWN: dict[str, list[Any]] = {
     "solver": [*own_names(Optimizer), "lbfgs"],
     "learning_rate": [*own_names(Schedule), half_of, whole_rate],
     "verbose": ["progress"],
-    "n_jobs": [None, 1, 2, np.int64(2)],
     "weight_init": ["auto", *own_names(Initializer), draw_uniform, draw_zeros],
-    "l1_ratio": [0.0, 0, 0.5, 1.0, 1],
-    "dropout": [0.0, 0, 0.3, 0.99],
+    "l1_ratio": [0.0, 0, 0.5, 1.0, 1, np.longdouble(0.5)],
+    "dropout": [0.0, 0, 0.3, 0.99, np.float16(0.5)],
     "input_noise": [0.0, 0, 0.1, 1e30, 1e-310],
-    "weight_decay": [0.01, 0.0, 0, 1.0, 1e30],
-    "gradient_clip_norm": [None, 1.0, 1, 1e-30, 1e-310, 1e30],
-    "ema_decay": [None, 0.0, 0, 0.5, 0.9999],
-    "warmup_fraction": [0.0, 0, 0.5, 0.999],
-    "decay_rate": [0.95, 1.0, 1, 1e-30],
-    "decay_epochs": [10, 1, np.int64(2)],
+    "weight_decay": [0.01, 0.0, 0, 1.0, 1e30, np.longdouble(0.1)],
+    "gradient_clip_norm": [None, 1.0, 1, 1e-30, 1e-310, 1e30, np.longdouble(1)],
+    "ema_decay": [None, 0.0, 0, 0.5, 0.9999, np.longdouble(0.5)],
+    "warmup_fraction": [0.0, 0, 0.5, 0.999, np.float16(0.5)],
+    "decay_rate": [0.95, 1.0, 1, 1e-30, np.longdouble(0.5)],
+    "decay_epochs": [10, 1, np.int64(2), np.int8(2)],
     "scoring": [None, "loss", score_by_mean],
     "restore_best": [None, True, False],
 }
 FOR_CLASSIFIER: dict[str, list[Any]] = {
     "loss": ["log_loss", "focal", "squared_error", "hinge"],
     "class_weight": [None, "balanced", {}],
-    "label_smoothing": [0.0, 0, 0.1, 0.999],
-    "focal_gamma": [2.0, 0.0, 0, 0.5, 30.0],
+    "label_smoothing": [0.0, 0, 0.1, 0.999, np.float16(0.1)],
+    "focal_gamma": [2.0, 0.0, 0, 0.5, 30.0, np.longdouble(1)],
 }
 FOR_REGRESSOR: dict[str, list[Any]] = {
     "loss": sorted(Loss.choices("numbers")),
-    "quantile": [0.5, 0.01, [0.1, 0.9], (0.5,), np.array([0.2, 0.5, 0.7])],
+    "quantile": [0.5, 0.01, [0.1, 0.9], (0.5,), np.array([0.2, 0.5, 0.7]), np.float16(0.5)],
     "non_crossing": [False, True],
-    "huber_delta": [1.0, 1, 1e-30, 1e30],
+    "huber_delta": [1.0, 1, 1e-30, 1e30, np.longdouble(1)],
 }
 
 # Values that no parameter takes. The most of them are refused before anything else happens.
@@ -127,7 +127,7 @@ REFUSED: dict[str, list[Any]] = {
     "epsilon": [0.0, -1.0, np.nan],
     "n_iter_no_change": [0, 2.5, np.nan, None],
     "validation_fraction": [1.0, -0.1, np.nan],
-    "n_jobs": ["two", 1.5],
+    "n_jobs": ["two", 1.5, 0],
     "weight_init": ["large", None],
     "dropout": [1.0, -0.1, np.nan, [0.1] * 7, ["x"]],
     "gradient_clip_norm": [0.0, -1.0, np.nan],
@@ -175,7 +175,9 @@ def refused(draw: Any) -> dict[str, Any]:
 def for_sklearn(estimator: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
     """Return the parameters for scikit-learn's estimator, None if it has no such model."""
     theirs = getattr(sklearn.neural_network, estimator)
-    known = {name: value for name, value in parameters.items() if name != "n_jobs"}
+    known = dict(parameters)
+    if known.get("n_jobs") in PLAIN["n_jobs"]:
+        known.pop("n_jobs", None)
     if not set(known) <= set(inspect.signature(theirs).parameters):
         return None
     values = values_of(estimator, plain=True)
@@ -185,6 +187,8 @@ def for_sklearn(estimator: str, parameters: dict[str, Any]) -> dict[str, Any] | 
             return None
     if isinstance(known.get("hidden_layer_sizes"), str):
         return None
+    if known.get("solver") == "lbfgs" and known.get("early_stopping"):
+        return None  # it ignores early_stopping there
     return known
 
 

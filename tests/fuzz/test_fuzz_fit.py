@@ -86,7 +86,7 @@ def check(case: Case) -> None:
     if twin is None or options:
         return
 
-    weights = for_sklearn(weights)
+    y, weights = for_sklearn(y), for_sklearn(weights)
 
     def refit(rng):
         new = random_parameters.new_of_sklearn(case.estimator, case.parameters)

@@ -81,7 +81,7 @@ class Calls(RuleBasedStateMachine):
             assert_unchanged(self.ours, before)
         if self.theirs is None:
             return
-        options["sample_weight"] = for_sklearn(options["sample_weight"])
+        y, options["sample_weight"] = for_sklearn(y), for_sklearn(options["sample_weight"])
         theirs_before = copy.deepcopy(self.theirs)
         theirs = attempt_of_sklearn(lambda: getattr(self.theirs, name)(X, y, **options))
         if theirs.error is not None:  # ours is as before, theirs may be half trained
@@ -128,11 +128,11 @@ class Calls(RuleBasedStateMachine):
         self.steps.append(drawn)
         self.parameters |= drawn
         self.ours.set_params(**drawn)
-        known = random_parameters.for_sklearn(self.estimator, self.parameters)
-        if known is None:
-            self.theirs = None
-        elif self.theirs is not None:
-            self.theirs.set_params(**known)
+        other = random_parameters.new_of_sklearn(self.estimator, self.parameters)
+        if self.theirs is None or other is None:
+            self.theirs, self.is_same = other, False
+        else:
+            self.theirs.set_params(**other.get_params())
         if LISTED & set(drawn):
             self.is_same = False
 
