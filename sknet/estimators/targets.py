@@ -149,6 +149,8 @@ class ClassTargets:
         """
         if self.is_multiclass:
             correct = scores.argmax(axis=1) == targets[:, 0]
+        elif len(self.classes) == 1:  # which `decode` returns whatever the scores are
+            correct = np.ones(len(scores), bool)
         else:
             correct = ((scores > 0) == (targets > 0)).all(axis=1)
         return float(np.average(correct, weights=weights))
@@ -254,9 +256,13 @@ class NumericTargets:
         return self.score_of_predictions(targets, scores, weights)
 
     def score_of_predictions(self, y: np.ndarray, predicted: np.ndarray, weights: Any) -> float:
-        """Return R2, or for quantiles the mean D2 of the pinball losses."""
+        """Return R2, or for quantiles the mean D2 of the pinball losses.
+
+        R2 is -inf where the squares of large errors overflow.
+        """
         if not self.quantiles:
-            return float(r2_score(y, predicted, sample_weight=weights))
+            with np.errstate(over="ignore"):
+                return float(r2_score(y, predicted, sample_weight=weights))
         scores = [
             d2_pinball_score(y[:, j], column, sample_weight=weights, alpha=quantile)
             for j, columns in enumerate(np.split(predicted.T, y.shape[1]))

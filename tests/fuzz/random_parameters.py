@@ -200,4 +200,8 @@ def new(estimator: str, parameters: dict[str, Any]) -> Any:
 def new_of_sklearn(estimator: str, parameters: dict[str, Any]) -> Any:
     """Return scikit-learn's estimator, None if it has no such model."""
     known = for_sklearn(estimator, BASE | parameters)
-    return None if known is None else getattr(sklearn.neural_network, estimator)(**known)
+    if known is None:
+        return None
+    # It computes with batch_size in whatever integers that is given in, which may overflow.
+    plain = {k: int(v) if isinstance(v, np.integer) else v for k, v in known.items()}
+    return getattr(sklearn.neural_network, estimator)(**plain)
