@@ -258,10 +258,11 @@ class NumericTargets:
     def score_of_predictions(self, y: np.ndarray, predicted: np.ndarray, weights: Any) -> float:
         """Return R2, or for quantiles the mean D2 of the pinball losses.
 
-        R2 is -inf where the squares of large errors overflow.
+        R2 is -inf where the squares of large errors overflow, NaN if they count
+        for nothing besides.
         """
         if not self.quantiles:
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
                 return float(r2_score(y, predicted, sample_weight=weights))
         scores = [
             d2_pinball_score(y[:, j], column, sample_weight=weights, alpha=quantile)

@@ -113,7 +113,7 @@ FOR_REGRESSOR: dict[str, list[Any]] = {
 
 # Values that no parameter takes. The most of them are refused before anything else happens.
 REFUSED: dict[str, list[Any]] = {
-    "hidden_layer_sizes": [(0,), (-1,), (2.5,), "a-b", "", None, 0, [[1, 2]], ("x",)],
+    "hidden_layer_sizes": [(0,), (-1,), (2.5,), "a-b", None, 0, [[1, 2]], ("x",)],
     "activation": ["rleu", None, 3, ["relu", "nothing"], []],
     "solver": ["adma", None, 3],
     "alpha": [-1.0, np.nan, np.inf, "x", None],

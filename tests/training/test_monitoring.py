@@ -103,6 +103,7 @@ def test_large_errors_of_validation_data_do_not_warn(diabetes):
         model.fit(X, y, X_val=1e200 * X, y_val=y)
         assert np.isfinite(model.predict(1e200 * X)).all()
         assert model.score(1e200 * X, y) == -np.inf
+        assert np.isnan(model.score(1e200 * X, y, np.arange(len(y)) > 0))  # 0 times infinity
     assert model.validation_scores_ == [-np.inf, -np.inf]
 
 
