@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import scipy.sparse as sp
 from comparisons import WEIGHT_ATOL, assert_same_model
 from numpy.testing import assert_allclose, assert_array_equal
@@ -123,7 +124,9 @@ def contents(value: Any) -> Any:
         arrays = {name: getattr(value, name) for name in names if hasattr(value, name)}
         return copy.deepcopy((value.shape, arrays))
     if isinstance(value, pd.DataFrame | pd.Series):
-        return (value.to_numpy(copy=True), value.index.to_list())
+        return (np.array(value), value.index.to_list())
+    if isinstance(value, pl.DataFrame):
+        return (value.to_numpy().copy(), value.columns)
     if isinstance(value, np.memmap):
         return np.array(value)
     return copy.deepcopy(value)
@@ -258,8 +261,8 @@ def assert_parity(
     ours, theirs : Result
         Of the calls of both packages. Values are fitted estimators.
     refit : callable
-        Fits scikit-learn's estimator to inputs of which half are moved by one unit
-        in the last place. Where the models differ by more than the project
+        Fits scikit-learn's estimator again with other roundings, as `moved` and
+        `nudge` make them. Where the models differ by more than the project
         promises, scikit-learn's own drift is the yardstick.
     """
     if ours.error is not None:
@@ -325,3 +328,12 @@ def moved(X: Any, rng: np.random.Generator) -> Any:
         return X
     X = np.asarray(X, dtype=np.float64)
     return np.where(rng.random(X.shape) < 0.5, np.nextafter(X, np.inf), X)
+
+
+def nudge(model: Any, rng: np.random.Generator) -> Any:
+    """Move an estimator's penalty and rate by one unit in the last place, or not."""
+    for name in ("alpha", "learning_rate_init"):
+        value = np.float64(getattr(model, name))
+        if value > 0 and rng.random() < 0.5:
+            model.set_params(**{name: float(np.nextafter(value, np.inf))})
+    return model

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import scipy.sparse as sp
 from hypothesis import strategies as st
 
@@ -22,7 +23,8 @@ SPARSE = [
     "csr shuffled",
     "csr twice",
 ]
-LAYOUTS = ["F", "columns", "rows", "backwards", "read-only", "memmap", "list", "frame", *SPARSE]
+LAYOUTS = ["F", "columns", "rows", "backwards", "read-only", "memmap", "list", *SPARSE]
+LAYOUTS += ["frame", "nullable frame", "polars"]
 WITHOUT_SPARSE = (np.float16, np.object_)
 VALUES = ["whole", "constant", "zeros", "denormal", "large", "greatest", "scales", "equal rows"]
 UNUSABLE_VALUES = ["NaN", "inf", "text", "complex", "1-D", "3-D", "no rows", "no columns", "None"]
@@ -113,6 +115,15 @@ def as_layout(X: np.ndarray, layout: str) -> Any:
     elif layout in SPARSE and X.dtype.kind in "fiub" and X.dtype.type not in WITHOUT_SPARSE:
         return as_sparse(X.astype(X.dtype.newbyteorder("=")), layout)
     return X
+
+
+def as_frame(X: np.ndarray, layout: str) -> Any:
+    """Return equal numbers in columns with names."""
+    names = list("abcdefg")[: X.shape[1]]
+    if layout == "polars" and X.dtype.kind in "fiub" and X.dtype.itemsize <= 8:
+        return pl.DataFrame(X, schema=names)
+    frame = pd.DataFrame(X, columns=names)
+    return frame.convert_dtypes() if layout == "nullable frame" else frame
 
 
 def as_sparse(X: np.ndarray, layout: str) -> Any:

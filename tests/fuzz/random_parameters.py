@@ -69,7 +69,7 @@ PLAIN: dict[str, list[Any]] = {
     "warm_start": [False, True, np.True_],
     "momentum": [0.9, 0.0, 0, 1.0, 1, 0.999999, np.float16(0.5)],
     "nesterovs_momentum": [True, False],
-    "early_stopping": [False, True],
+    "early_stopping": [False, True, True],
     "validation_fraction": [0.1, 0.5, 0.9, 0.001, 0.0, 0.999],
     "beta_1": [0.9, 0.0, 0, 0.999999, np.longdouble(0.5)],
     "beta_2": [0.999, 0.0, 0, 0.999999],
@@ -100,7 +100,16 @@ OWN: dict[str, list[Any]] = {
 }
 FOR_CLASSIFIER: dict[str, list[Any]] = {
     "loss": ["log_loss", "focal", "squared_error", "hinge"],
-    "class_weight": [None, "balanced", {}],
+    "class_weight": [
+        None,
+        "balanced",
+        {},
+        {1: 2.0, 0: 0.5},
+        {"a": 3},
+        {0: 0.0},
+        [{0: 1, 1: 2}] * 3,
+    ],
+    "scoring": ["accuracy", "balanced_accuracy", "neg_log_loss", "roc_auc_ovr", "f1_macro"],
     "label_smoothing": [0.0, 0, 0.1, 0.999, np.float16(0.1)],
     "focal_gamma": [2.0, 0.0, 0, 0.5, 30.0, np.longdouble(1)],
 }
@@ -108,6 +117,7 @@ FOR_REGRESSOR: dict[str, list[Any]] = {
     "loss": sorted(Loss.choices("numbers")),
     "quantile": [0.5, 0.01, [0.1, 0.9], (0.5,), np.array([0.2, 0.5, 0.7]), np.float16(0.5)],
     "non_crossing": [False, True],
+    "scoring": ["r2", "neg_mean_absolute_error", "neg_mean_gamma_deviance"],
     "huber_delta": [1.0, 1, 1e-30, 1e30, np.longdouble(1)],
 }
 
@@ -143,9 +153,9 @@ def values_of(estimator: str, *, plain: bool) -> dict[str, list[Any]]:
     if plain:
         loss = {"loss": ["squared_error", "poisson"]} if estimator == "MLPRegressor" else {}
         return PLAIN | loss
-    more = OWN | CONSTRAINED[estimator]
-    names = {**PLAIN, **more}
-    return {name: PLAIN.get(name, []) + more.get(name, []) for name in names}
+    tables = (PLAIN, OWN, CONSTRAINED[estimator])
+    names = {name for table in tables for name in table}
+    return {name: [v for table in tables for v in table.get(name, [])] for name in names}
 
 
 @st.composite

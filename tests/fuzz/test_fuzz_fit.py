@@ -23,6 +23,7 @@ from oracle import (
     attempt_of_sklearn,
     for_sklearn,
     moved,
+    nudge,
     unmodified,
     watched,
 )
@@ -40,6 +41,7 @@ class Case(NamedTuple):
     y: Targets
     weights: str | None = None
     validation: Features | None = None
+    validation_weights: str | None = None
 
 
 @st.composite
@@ -51,10 +53,10 @@ def cases(draw: Any, estimator: str) -> Case:
         given |= draw(random_parameters.refused())
     X = draw(random_data.features())
     y, weights = draw(random_data.targets(estimator)), draw(random_data.weights)
-    validation = None
-    if not plain and draw(st.integers(0, 2)) == 2:
-        validation = draw(random_data.features(p=st.just(X.p)))
-    return Case(estimator, given, X, y, weights, validation)
+    if plain or draw(st.integers(0, 2)) < 2:
+        return Case(estimator, given, X, y, weights)
+    validation = draw(random_data.features(p=st.just(X.p)))
+    return Case(estimator, given, X, y, weights, validation, draw(random_data.weights))
 
 
 @needs_weights
@@ -70,7 +72,9 @@ def check(case: Case) -> None:
     X, y, weights = case.X.make(), case.y.make(case.X.n), make_weights(case.weights, case.X.n)
     options = {}
     if case.validation is not None:
-        options = {"X_val": case.validation.make(), "y_val": case.y.make(case.validation.n)}
+        n = case.validation.n
+        options = {"X_val": case.validation.make(), "y_val": case.y.make(n)}
+        options["sample_weight_val"] = make_weights(case.validation_weights, n)
     model = random_parameters.new(case.estimator, case.parameters)
     before, given = snapshot(model), copy.deepcopy(model.get_params())
     with unmodified(X, y, weights, *options.values()):
@@ -89,7 +93,7 @@ def check(case: Case) -> None:
     y, weights = for_sklearn(y), for_sklearn(weights)
 
     def refit(rng):
-        new = random_parameters.new_of_sklearn(case.estimator, case.parameters)
+        new = nudge(random_parameters.new_of_sklearn(case.estimator, case.parameters), rng)
         return new.fit(moved(X, rng), y, sample_weight=weights)
 
     theirs = attempt_of_sklearn(lambda: twin.fit(X, y, sample_weight=weights))

@@ -23,6 +23,7 @@ from oracle import (
     attempt_of_sklearn,
     for_sklearn,
     moved,
+    nudge,
     unmodified,
     watched,
 )
@@ -103,7 +104,8 @@ class Calls(RuleBasedStateMachine):
         """Return scikit-learn's model after the same calls with other roundings of X."""
         model = random_parameters.new_of_sklearn(self.estimator, {})
         for name, X, y, options, params in self.past:
-            getattr(model.set_params(**params), name)(moved(X, rng), y, **options)
+            nudge(model.set_params(**params), rng)
+            getattr(model, name)(moved(X, rng), y, **options)
         return model
 
     @rule(draws=st.data())

@@ -339,6 +339,14 @@ def test_bar(split, capsys):
     assert "Iteration" not in out
 
 
+def test_bar_of_few_bits(split, capsys):
+    """The bar multiplies the number of epochs, which 8 bits cannot hold."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        classifier(verbose="progress", max_iter=np.int8(3)).fit(*split[:2])
+    assert "3/3" in capsys.readouterr().out
+
+
 def test_bar_without_rich(split, monkeypatch):
     monkeypatch.setitem(sys.modules, "rich.progress", None)
     with pytest.raises(ImportError, match=r"pip install 'sknet-mlp\[progress\]'"):
