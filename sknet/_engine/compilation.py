@@ -32,6 +32,10 @@ OPTIONS: dict[str, Any] = {
     "fastmath": {"contract", "reassoc", "nsz", "arcp"},
     "error_model": "numpy",
 }
+# LLVM may fuse or reorder operations in the vectorised body of a loop in another way than in its
+# remainder. Where a loop runs over the elements of all rows, it must not: the result of a row would
+# depend on where it stands.
+ELEMENTWISE_OPTIONS: dict[str, Any] = {**OPTIONS, "fastmath": {"nsz"}}
 PYTHON_MODE = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 
 # Compiled functions by function and signature. They are kept for ever, since programs hold
@@ -43,7 +47,7 @@ _compiling = threading.RLock()
 python_functions: list[Callable[..., Any]] = []
 
 
-def address(function: Callable[..., Any], signature: Any) -> int:
+def address(function: Callable[..., Any], signature: Any, *, elementwise: bool = False) -> int:
     """Compile a function once, and return its address.
 
     Parameters
@@ -52,6 +56,9 @@ def address(function: Callable[..., Any], signature: Any) -> int:
         A plain Python function in Numba's subset of the language.
     signature : numba.core.typing.Signature
         What it takes and returns.
+    elementwise : bool, default=False
+        Whether an element of the result depends on the elements at its place alone.
+        It has the same bits at every place then.
 
     Returns
     -------
@@ -61,11 +68,14 @@ def address(function: Callable[..., Any], signature: Any) -> int:
     key = function, str(signature)
     found = _compiled.get(key)
     if found is None:
-        found = uninterrupted(lambda: _compile_once(key, signature))
+        options = ELEMENTWISE_OPTIONS if elementwise else OPTIONS
+        found = uninterrupted(lambda: _compile_once(key, signature, options))
     return found if PYTHON_MODE else found.address  # type: ignore[return-value]
 
 
-def _compile_once(key: tuple[Callable[..., Any], str], signature: Any) -> Any:
+def _compile_once(
+    key: tuple[Callable[..., Any], str], signature: Any, options: dict[str, Any]
+) -> Any:
     with _compiling:
         found: Any = _compiled.get(key)
         if found is None:
@@ -74,7 +84,7 @@ def _compile_once(key: tuple[Callable[..., Any], str], signature: Any) -> Any:
                 found = len(python_functions) - 1
             else:
                 with _garbage_collection_paused():
-                    found = _c_function(key[0], signature)
+                    found = _c_function(key[0], signature, options)
             _compiled[key] = found
         return found
 
@@ -105,9 +115,9 @@ def _garbage_collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _c_function(function: Callable[..., Any], signature: Any) -> CFunc:
+def _c_function(function: Callable[..., Any], signature: Any, options: dict[str, Any]) -> CFunc:
     # This is what numba.cfunc does, with our stamp put in before the cache is read.
-    compiled = CFunc(function, (signature.args, signature.return_type), {}, dict(OPTIONS))
+    compiled = CFunc(function, (signature.args, signature.return_type), {}, dict(options))
     try:
         compiled.enable_caching()
     except RuntimeError:

@@ -497,3 +497,16 @@ def test_label_smoothing_and_calibration(digits, seed, wrong, smoothing, helps):
         assert model.score(X, y) > 0.99
         errors.append(calibration_error(model.predict_proba(X_test), y_test))
     assert (errors[1] < errors[0] / 1.5) if helps else (errors[1] > errors[0] * 1.5)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@every_case
+def test_a_row_does_not_depend_on_the_others(case, dtype):
+    """Value, derivatives and prediction have the same bits in every batch, at every place of it."""
+    arrays = [np.asarray(a, dtype) for a in batch(case)]
+    together = run(case, *arrays)
+    for n in (1, 2, 5, 16):
+        for start in range(len(arrays[0]) - n + 1):
+            rows = slice(start, start + n)
+            for part, whole in zip(run(case, *(a[rows] for a in arrays)), together, strict=True):
+                assert_array_equal(part, whole[rows])
