@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import warnings
 
-OUTSIDE = ("sknet.", "sklearn.", "contextlib")
+# Modules that stand between the line that a user wrote and the one that warns.
+BETWEEN = ("sknet.", "sklearn.", "joblib.", "contextlib")
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn, with the location of the innermost call from outside sknet and scikit-learn."""
+    """Warn, with the location of the innermost call from outside sknet, scikit-learn and joblib."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(OUTSIDE):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(BETWEEN):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
