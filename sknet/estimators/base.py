@@ -50,6 +50,7 @@ from sknet.estimators.parameters import (
 )
 from sknet.estimators.pickles import FITTED, pickled, unpickled
 from sknet.estimators.targets import Targets, apply_class_weights
+from sknet.estimators.unused_parameters import warn_of_unused
 from sknet.estimators.user_warnings import warn_user
 from sknet.hidden_sizes import parse_hidden_layer_sizes
 from sknet.losses import Loss
@@ -264,10 +265,14 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         self._show(network)
         maker = ValidationMaker(self, targets, class_weights, self._show)
         validation = maker.of_user(given_validation, X.dtype, encoded.shape[1])
+        if fitted is None or not is_incremental:
+            warn_of_unused(self, len(hidden), validation is not None, is_incremental)
         records, curves = records_to_go_on(self, fitted is None, is_incremental, validation)
         if validation is None and self.early_stopping:
-            strata = targets.strata(encoded)
-            rows, chosen = held_out_rows(rows, strata, self.validation_fraction, random_state)
+            strata, fraction = targets.strata(encoded), self.validation_fraction
+            if strata is None and self.scoring is not None:
+                strata = targets.strata_for_scorers(encoded, fraction)
+            rows, chosen = held_out_rows(rows, strata, fraction, random_state)
             validation = maker.of_rows(X, y, data, given, chosen)
             data = data._replace(rows=rows)
         config = training_config(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -166,6 +167,20 @@ class ClassTargets:
         is_binary = not self.is_multiclass and targets.shape[1] == 1
         return targets[:, 0] if is_binary else None
 
+    def strata_for_scorers(self, targets: np.ndarray, fraction: float) -> np.ndarray | None:
+        """Return what a split is stratified by that scorers are to work on.
+
+        Many of them need every class. Several classes are stratified if each has two
+        members and both parts of the split have room for all classes. Otherwise, and
+        for indicator matrices, it is None.
+        """
+        if not self.is_multiclass:
+            return self.strata(targets)
+        counts = np.bincount(targets[:, 0].astype(np.intp), minlength=len(self.classes))
+        n_held_out = ceil(fraction * len(targets))
+        has_room = len(counts) <= min(n_held_out, len(targets) - n_held_out)
+        return targets[:, 0] if counts.min() >= 2 and has_room else None
+
     def class_weights(self, y: np.ndarray, given: Any) -> list[np.ndarray]:
         """Return the weights of classes, one table for each column of targets; [] for None.
 
@@ -269,6 +284,10 @@ class NumericTargets:
         return self.loss.n_outputs(targets.shape[1], parameters)
 
     def strata(self, targets: np.ndarray) -> np.ndarray | None:
+        """Return None: numbers are not stratified."""
+        return None
+
+    def strata_for_scorers(self, targets: np.ndarray, fraction: float) -> np.ndarray | None:
         """Return None: numbers are not stratified."""
         return None
 
