@@ -269,9 +269,8 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
             warn_of_unused(self, len(hidden), validation is not None, is_incremental)
         records, curves = records_to_go_on(self, fitted is None, is_incremental, validation)
         if validation is None and self.early_stopping:
-            strata, fraction = targets.strata(encoded), self.validation_fraction
-            if strata is None and self.scoring is not None:
-                strata = targets.strata_for_scorers(encoded, fraction)
+            fraction = self.validation_fraction
+            strata = targets.strata(encoded, fraction, is_scored=self.scoring is not None)
             rows, chosen = held_out_rows(rows, strata, fraction, random_state)
             validation = maker.of_rows(X, y, data, given, chosen)
             data = data._replace(rows=rows)

@@ -136,6 +136,12 @@ class ClassTargets:
             )
         return np.empty((0, 0)) if encoded is None else encoded
 
+    def missing(self, targets: np.ndarray) -> np.ndarray:
+        """Return the classes that have no members; for multilabel targets none."""
+        if self.is_multilabel:
+            return self.classes[:0]
+        return np.delete(self.classes, np.unique(targets).astype(np.intp))
+
     def decode(self, scores: np.ndarray) -> np.ndarray:
         """Return the most probable labels by raw scores."""
         return self.label_binarizer.inverse_transform(scores, threshold=0)
@@ -158,28 +164,32 @@ class ClassTargets:
         """Return the number of units of the last layer."""
         return len(self.classes) if self.is_multiclass else targets.shape[1]
 
-    def strata(self, targets: np.ndarray) -> np.ndarray | None:
-        """Return what the validation split is stratified by.
+    def strata(self, targets: np.ndarray, fraction: float, *, is_scored: bool) -> np.ndarray | None:
+        """Return what the validation split is stratified by, or None.
 
         As in scikit-learn's code that is two classes only, although its
-        documentation says "except multilabel".
+        documentation says "except multilabel". Several classes are stratified for
+        the parameter `scoring`, since many scorers need every class.
+
+        Parameters
+        ----------
+        targets : ndarray of shape (n_samples, n_targets)
+        fraction : float
+            Of the samples, which is held out.
+        is_scored : bool
+            Whether `scoring` is given.
         """
         is_binary = not self.is_multiclass and targets.shape[1] == 1
-        return targets[:, 0] if is_binary else None
+        is_needed = self.is_multiclass and is_scored
+        if is_binary or (is_needed and self._can_be_stratified(targets[:, 0], fraction)):
+            return targets[:, 0]
+        return None
 
-    def strata_for_scorers(self, targets: np.ndarray, fraction: float) -> np.ndarray | None:
-        """Return what a split is stratified by that scorers are to work on.
-
-        Many of them need every class. Several classes are stratified if each has two
-        members and both parts of the split have room for all classes. Otherwise, and
-        for indicator matrices, it is None.
-        """
-        if not self.is_multiclass:
-            return self.strata(targets)
-        counts = np.bincount(targets[:, 0].astype(np.intp), minlength=len(self.classes))
-        n_held_out = ceil(fraction * len(targets))
-        has_room = len(counts) <= min(n_held_out, len(targets) - n_held_out)
-        return targets[:, 0] if counts.min() >= 2 and has_room else None
+    def _can_be_stratified(self, codes: np.ndarray, fraction: float) -> bool:
+        """Return whether each class has two members, and each part has room for all classes."""
+        counts = np.bincount(codes.astype(np.intp), minlength=len(self.classes))
+        n_held_out = ceil(fraction * codes.size)
+        return counts.min() >= 2 and counts.size <= min(n_held_out, codes.size - n_held_out)
 
     def class_weights(self, y: np.ndarray, given: Any) -> list[np.ndarray]:
         """Return the weights of classes, one table for each column of targets; [] for None.
@@ -255,6 +265,10 @@ class NumericTargets:
 
     encode_validation = encode
 
+    def missing(self, targets: np.ndarray) -> np.ndarray:
+        """Return no classes: numbers have none."""
+        return np.empty(0)
+
     def decode(self, predicted: np.ndarray) -> np.ndarray:
         """Return predictions, as one vector where there is one output."""
         return predicted[:, 0] if predicted.shape[1] == 1 else predicted
@@ -283,11 +297,7 @@ class NumericTargets:
         """Return the number of units of the last layer."""
         return self.loss.n_outputs(targets.shape[1], parameters)
 
-    def strata(self, targets: np.ndarray) -> np.ndarray | None:
-        """Return None: numbers are not stratified."""
-        return None
-
-    def strata_for_scorers(self, targets: np.ndarray, fraction: float) -> np.ndarray | None:
+    def strata(self, targets: np.ndarray, fraction: float, *, is_scored: bool) -> np.ndarray | None:
         """Return None: numbers are not stratified."""
         return None
 
