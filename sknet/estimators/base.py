@@ -189,10 +189,12 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            If ``max_iter`` epochs were not enough.
+            If ``max_iter`` epochs were not enough. It is not given with
+            ``n_iter_no_change=inf``, nor with a schedule that runs to its end there.
         UserWarning
-            If training was interrupted; if it diverged and the weights of an
-            earlier epoch are kept; if no validation score was finite. The
+            Before training: if a parameter of sknet's own is set and has no effect.
+            After it: if training was interrupted; if it diverged and the weights of
+            an earlier epoch are kept; if no validation score was finite. The
             estimator is fitted by then, also if warnings are errors.
         """
         return self._fit(GivenData(X, y, sample_weight), GivenData(X_val, y_val, sample_weight_val))

@@ -7,7 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.metrics import d2_pinball_score, r2_score
+from sklearn.metrics import r2_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import (
@@ -19,6 +19,7 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import check_is_fitted
 
 from sknet.losses import Loss
+from sknet.metrics import d2_pinball_score
 
 if TYPE_CHECKING:
     from sknet._network.network import Network
@@ -286,12 +287,7 @@ class NumericTargets:
         """Return R2, or for quantiles the mean D2 of the pinball losses."""
         if not self.quantiles:
             return float(r2_score(y, predicted, sample_weight=weights))
-        scores = [
-            d2_pinball_score(y[:, j], column, sample_weight=weights, alpha=quantile)
-            for j, columns in enumerate(np.split(predicted.T, y.shape[1]))
-            for column, quantile in zip(columns, self.quantiles, strict=True)
-        ]
-        return float(np.mean(scores))
+        return d2_pinball_score(y, predicted, quantile=self.quantiles, sample_weight=weights)
 
     def n_outputs(self, targets: np.ndarray, parameters: Mapping[str, Any]) -> int:
         """Return the number of units of the last layer."""
