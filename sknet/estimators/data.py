@@ -335,7 +335,10 @@ class ValidationMaker:
             remedy = f"increase {fraction}, or give X_val and y_val"
         else:
             origin = "of X_val"
-            remedy = f"change X_val and y_val, or let early_stopping=True hold out {fraction} of X"
+            remedy = (
+                "change X_val and y_val, or leave them out and call fit with early_stopping=True, "
+                f"which holds out {fraction} of X"
+            )
         return (
             f"This error comes from the scorer of {name} on the {len(targets)} rows {origin}"
             f"{without}. If it needs other data, {remedy}."

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sknet.estimators.parameters import schedule
-from sknet.estimators.user_warnings import warn_user, warn_user_once
+from sknet.estimators.user_warnings import warn_user
 from sknet.losses import Loss
 from sknet.optimizers import Optimizer
 from sknet.schedules import Schedule
@@ -209,21 +209,23 @@ def warn_of_unused(
             continue
         if reason := rule(name, call):
             warn_user(f"{name}={value!r} has no effect with {reason}")
-    _warn_of_stopping_lbfgs(call)
-
-
-def _warn_of_stopping_lbfgs(call: Call) -> None:
-    """Warn, once, where scikit-learn would ignore `early_stopping`.
-
-    A user who gives validation data, `scoring` or `restore_best` knows of it: these
-    parameters are sknet's.
-    """
-    is_ours = call.has_validation_data or any(
-        call.parameters[name] is not None for name in ("scoring", "restore_best")
-    )
-    if call.parameters["solver"] == "lbfgs" and call.parameters["early_stopping"] and not is_ours:
-        warn_user_once(
-            "early_stopping=True holds out validation data and stops training for solver='lbfgs', "
-            "too, where scikit-learn's MLP ignores it. Set early_stopping=False to train as "
-            "scikit-learn does, or restore_best=True to stop early without this warning."
+    if is_stopped_unlike_sklearn(call):
+        warn_user(
+            f"{cls.__name__} with early_stopping=True and solver='lbfgs' holds out validation data "
+            "and stops early, where scikit-learn's ignores early_stopping. Set "
+            "early_stopping=False to train as scikit-learn does, or restore_best=True to stop "
+            "early without this warning.",
+            is_repeated=False,
         )
+
+
+def is_stopped_unlike_sklearn(call: Call) -> bool:
+    """Return whether L-BFGS stops early without the user's having said that sknet is meant.
+
+    Validation data, `scoring` and `restore_best` say so: scikit-learn has none of them.
+    """
+    given = call.parameters
+    says_so = call.has_validation_data or any(
+        given[name] is not None for name in ("scoring", "restore_best")
+    )
+    return given["solver"] == "lbfgs" and given["early_stopping"] and not says_so

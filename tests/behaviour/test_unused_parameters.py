@@ -252,7 +252,17 @@ def test_early_stopping_of_lbfgs_is_told_once_in_a_whole_search(data):
     search = GridSearchCV(net, grid, cv=2)
     (told,) = user_warnings_of(lambda: search.fit(X, y))
     assert all(text in told for text in ("early_stopping=True", "solver='lbfgs'", "scikit-learn"))
-    assert user_warnings_of(lambda: search.fit(X, y)) == []
+
+
+def test_each_line_is_told_once(data):
+    X, y = data["classifier"]
+    model = MLPClassifier(**SMALL, solver="lbfgs", early_stopping=True)
+
+    def one_line():
+        model.fit(X, y)
+
+    assert [len(user_warnings_of(one_line)) for _ in range(3)] == [1, 0, 0]
+    assert len(user_warnings_of(lambda: model.fit(X, y))) == 1
 
 
 def test_as_an_error_it_is_told_each_time(data):
