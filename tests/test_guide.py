@@ -17,7 +17,6 @@ GUIDE = Path(sknet.__file__).parents[1] / "docs" / "guide.md"
 @needs_callbacks
 @pytest.mark.skipif(not GUIDE.exists(), reason="an installed package has no docs")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings("error::UserWarning:__main__")
 def test_examples():
     blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     assert len(blocks) > 5

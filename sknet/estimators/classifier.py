@@ -57,7 +57,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     power_t : float, default=0.5
         Exponent of the schedule 'invscaling', >= 0.
     max_iter : int, default=200
-        Maximum number of epochs (passes over the data), or of iterations, >= 1.
+        Maximum number of epochs (passes over the data), or of 'lbfgs' iterations, >= 1.
     shuffle : bool, default=True
         Whether the samples are shuffled before each epoch.
     random_state : int, RandomState instance or None, default=None

@@ -61,7 +61,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     power_t : float, default=0.5
         Exponent of the schedule 'invscaling', >= 0.
     max_iter : int, default=200
-        Maximum number of epochs (passes over the data), or of iterations, >= 1.
+        Maximum number of epochs (passes over the data), or of 'lbfgs' iterations, >= 1.
     shuffle : bool, default=True
         Whether the samples are shuffled before each epoch.
     random_state : int, RandomState instance or None, default=None
@@ -105,7 +105,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         the same bits for every value.
     quantile : float or list of float, default=0.5
         Quantiles that ``loss='quantile'`` predicts, each in (0, 1). Several
-        quantiles are outputs of one network, side by side.
+        quantiles are outputs of one network, side by side; they are scored by
+        :func:`sknet.metrics.make_pinball_scorer`.
     non_crossing : bool, default=False
         Whether predicted quantiles are kept in increasing order.
     huber_delta : float, default=1.0

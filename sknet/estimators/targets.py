@@ -190,7 +190,8 @@ class ClassTargets:
         """Return whether each class has two members, and each part has room for all classes."""
         counts = np.bincount(codes.astype(np.intp), minlength=len(self.classes))
         n_held_out = ceil(fraction * codes.size)
-        return counts.min() >= 2 and counts.size <= min(n_held_out, codes.size - n_held_out)
+        has_room = counts.size <= min(n_held_out, codes.size - n_held_out)
+        return has_room and bool(counts.min() >= 2)
 
     def class_weights(self, y: np.ndarray, given: Any) -> list[np.ndarray]:
         """Return the weights of classes, one table for each column of targets; [] for None.

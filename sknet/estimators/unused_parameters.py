@@ -1,7 +1,7 @@
 """Parameters that a user sets in vain, because another parameter makes them have no effect.
 
-Only sknet's own parameters are in the table. scikit-learn's are silent where they have no effect,
-as they are in scikit-learn, so that its grids run without new warnings.
+The table `RULES` has sknet's own parameters only. scikit-learn's are silent where they have no
+effect, as they are in scikit-learn, so that its grids run without new warnings.
 """
 
 from __future__ import annotations
@@ -49,17 +49,18 @@ class Recorder(Mapping[str, Any]):
     """A mapping that notes which of its keys are read."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values_, self.read = values, set[str]()
+        self._values = values
+        self.read: set[str] = set()
 
     def __getitem__(self, key: str) -> Any:
         self.read.add(key)
-        return self.values_[key]
+        return self._values[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.values_)
+        return iter(self._values)
 
     def __len__(self) -> int:
-        return len(self.values_)
+        return len(self._values)
 
 
 def read_by(
@@ -165,7 +166,7 @@ RULES: dict[str, Callable[[str, Call], str]] = {
     "restore_best": _by_method,
 }
 
-# Values besides the default that ask for nothing, so that nothing is missing without an effect.
+# Values besides the default that ask for what happens anyway.
 NEUTRAL = {"weight_decay": 0, "decay_rate": 1, "restore_best": False}
 
 

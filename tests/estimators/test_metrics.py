@@ -95,8 +95,10 @@ def test_the_scorer_of_validation_data(progress):
     X, y = progress
     scorer = make_pinball_scorer(QUANTILES)
     model = regressor(loss="quantile", quantile=QUANTILES, scoring=scorer)
-    model.fit(X[:150], y[:150], X_val=X[150:], y_val=y[150:])
-    assert_allclose(model.validation_scores_[-1], scorer(model, X[150:], y[150:]), rtol=1e-12)
+    weights = np.random.RandomState(0).gamma(1.0, size=50)
+    model.fit(X[:150], y[:150], X_val=X[150:], y_val=y[150:], sample_weight_val=weights)
+    score = scorer(model, X[150:], y[150:], sample_weight=weights)
+    assert_allclose(model.validation_scores_[-1], score, rtol=1e-12)
 
 
 def test_score_is_d2(progress):
