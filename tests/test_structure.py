@@ -17,7 +17,15 @@ ROOT = SOURCE.parent
 # A row is a set of equals; files inside one folder are checked for cycles instead.
 ORDER = [
     {"_engine", "parts"},
-    {"activations", "losses", "optimizers", "schedules", "initialization", "hidden_sizes"},
+    {
+        "activations",
+        "losses",
+        "optimizers",
+        "schedules",
+        "initialization",
+        "hidden_sizes",
+        "metrics",
+    },
     {"_network"},
     {"_training"},
     {"estimators"},
@@ -29,7 +37,7 @@ ORDER = [
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 
 KNOWS_NUMBA = {"_engine"}
-KNOWS_SKLEARN = {"hidden_sizes", "estimators", "display", "inspection", "_cli"}
+KNOWS_SKLEARN = {"hidden_sizes", "metrics", "estimators", "display", "inspection", "_cli"}
 PART_MODULES = {"activations", "losses", "optimizers"}
 ROLE_MODULES = {"_engine.gemm", "_engine.kernels"}
 

@@ -50,6 +50,7 @@ from sknet.estimators.parameters import (
 )
 from sknet.estimators.pickles import FITTED, pickled, unpickled
 from sknet.estimators.targets import Targets, apply_class_weights
+from sknet.estimators.unused_parameters import warn_of_unused
 from sknet.estimators.user_warnings import warn_user
 from sknet.hidden_sizes import parse_hidden_layer_sizes
 from sknet.losses import Loss
@@ -188,10 +189,12 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            If ``max_iter`` epochs were not enough.
+            If ``max_iter`` epochs were not enough. It is not given with
+            ``n_iter_no_change=inf``, nor with a schedule that runs to its end there.
         UserWarning
-            If training was interrupted; if it diverged and the weights of an
-            earlier epoch are kept; if no validation score was finite. The
+            Before training: if a parameter of sknet's own is set and has no effect.
+            After it: if training was interrupted; if it diverged and the weights of
+            an earlier epoch are kept; if no validation score was finite. The
             estimator is fitted by then, also if warnings are errors.
         """
         return self._fit(GivenData(X, y, sample_weight), GivenData(X_val, y_val, sample_weight_val))
@@ -264,10 +267,13 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         self._show(network)
         maker = ValidationMaker(self, targets, class_weights, self._show)
         validation = maker.of_user(given_validation, X.dtype, encoded.shape[1])
+        if fitted is None or not is_incremental:
+            warn_of_unused(self, len(hidden), validation is not None, is_incremental)
         records, curves = records_to_go_on(self, fitted is None, is_incremental, validation)
         if validation is None and self.early_stopping:
-            strata = targets.strata(encoded)
-            rows, chosen = held_out_rows(rows, strata, self.validation_fraction, random_state)
+            fraction = self.validation_fraction
+            strata = targets.strata(encoded, fraction, is_scored=self.scoring is not None)
+            rows, chosen = held_out_rows(rows, strata, fraction, random_state)
             validation = maker.of_rows(X, y, data, given, chosen)
             data = data._replace(rows=rows)
         config = training_config(

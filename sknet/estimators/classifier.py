@@ -57,8 +57,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     power_t : float, default=0.5
         Exponent of the schedule 'invscaling', >= 0.
     max_iter : int, default=200
-        Maximum number of epochs (passes over the data), >= 1; for 'lbfgs' of
-        iterations.
+        Maximum number of epochs (passes over the data), or of 'lbfgs' iterations, >= 1.
     shuffle : bool, default=True
         Whether the samples are shuffled before each epoch.
     random_state : int, RandomState instance or None, default=None
@@ -92,7 +91,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Number > 0 that keeps Adam from dividing by zero.
     n_iter_no_change : int or inf, default=10
         Training stops after more than this number of epochs in a row without
-        progress.
+        progress, >= 1. inf trains for ``max_iter`` epochs.
     max_fun : int, default=15000
         Maximum number of evaluations of the loss by 'lbfgs', >= 1.
     n_jobs : int or None, default=None
@@ -149,7 +148,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Number of epochs, >= 1, between two decays of the schedule 'step'.
     scoring : str, callable or None, default=None
         How validation data are scored: a scorer of scikit-learn, or 'loss' for the
-        negative loss. None is the accuracy.
+        negative loss. None is the accuracy. If it is set, held-out rows are stratified
+        by class, unless a class has one row or either part has too few for all.
     restore_best : bool or None, default=None
         Whether to keep the weights of the best epoch instead of the last one: the
         best by validation score where there are validation data, else by training

@@ -259,7 +259,7 @@ class ValidationMaker:
             self.class_weights,
             self.parameters.get("class_weight"),
         )
-        return self._validation(X, targets, weights, given)
+        return self._validation(X, targets, weights, given, is_held_out=False)
 
     def of_rows(
         self, X: Any, y: np.ndarray, data: Dataset, given: GivenData, rows: np.ndarray
@@ -279,10 +279,16 @@ class ValidationMaker:
                 "weight 0."
             )
         chosen = GivenData(chosen_rows(given.X, X, rows), y[rows], given.sample_weight)
-        return self._validation(X[rows], data.targets[rows], weights, chosen)
+        return self._validation(X[rows], data.targets[rows], weights, chosen, is_held_out=True)
 
     def _validation(
-        self, X: Any, targets: np.ndarray, weights: np.ndarray, given: GivenData
+        self,
+        X: Any,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        given: GivenData,
+        *,
+        is_held_out: bool,
     ) -> Validation:
         """Return validation data with the score that ``scoring`` asks for.
 
@@ -307,7 +313,33 @@ class ValidationMaker:
 
             def score(network: Network, scores: np.ndarray) -> float:
                 self.show(network)
-                return float(scorer(self.model, given.X, given.y, **options))
+                try:
+                    return float(scorer(self.model, given.X, given.y, **options))
+                except Exception as error:
+                    whence = self._whence(name, targets, is_held_out)
+                    if type(error) is ValueError:
+                        raise ValueError(f"{error}\n{whence}") from error
+                    error.add_note(whence)  # code of users may look for its own exception
+                    raise
 
         rows = np.arange(len(targets), dtype=np.int64)
         return Validation(Dataset(as_kernel_input(X), targets, weights, rows), score, name)
+
+    def _whence(self, name: str, targets: np.ndarray, is_held_out: bool) -> str:
+        """Return what to say of an error that a scorer raises on validation data."""
+        missing = self.targets.missing(targets).tolist()
+        without = f", which have no samples of the classes {missing}" if missing else ""
+        fraction = f"validation_fraction={self.parameters['validation_fraction']}"
+        if is_held_out:
+            origin = f"that {fraction} holds out of X"
+            remedy = f"increase {fraction}, or give X_val and y_val"
+        else:
+            origin = "of X_val"
+            remedy = (
+                "change X_val and y_val, or leave them out and call fit with early_stopping=True, "
+                f"which holds out {fraction} of X"
+            )
+        return (
+            f"This error comes from the scorer of {name} on the {len(targets)} rows {origin}"
+            f"{without}. If it needs other data, {remedy}."
+        )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.metrics import d2_pinball_score, r2_score
+from sklearn.metrics import r2_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import (
@@ -18,6 +19,7 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import check_is_fitted
 
 from sknet.losses import Loss
+from sknet.metrics import d2_pinball_score
 
 if TYPE_CHECKING:
     from sknet._network.network import Network
@@ -135,6 +137,12 @@ class ClassTargets:
             )
         return np.empty((0, 0)) if encoded is None else encoded
 
+    def missing(self, targets: np.ndarray) -> np.ndarray:
+        """Return the classes that have no members; for multilabel targets none."""
+        if self.is_multilabel:
+            return self.classes[:0]
+        return np.delete(self.classes, np.unique(targets).astype(np.intp))
+
     def decode(self, scores: np.ndarray) -> np.ndarray:
         """Return the most probable labels by raw scores."""
         return self.label_binarizer.inverse_transform(scores, threshold=0)
@@ -157,14 +165,33 @@ class ClassTargets:
         """Return the number of units of the last layer."""
         return len(self.classes) if self.is_multiclass else targets.shape[1]
 
-    def strata(self, targets: np.ndarray) -> np.ndarray | None:
-        """Return what the validation split is stratified by.
+    def strata(self, targets: np.ndarray, fraction: float, *, is_scored: bool) -> np.ndarray | None:
+        """Return what the validation split is stratified by, or None.
 
         As in scikit-learn's code that is two classes only, although its
-        documentation says "except multilabel".
+        documentation says "except multilabel". Several classes are stratified for
+        the parameter `scoring`, since many scorers need every class.
+
+        Parameters
+        ----------
+        targets : ndarray of shape (n_samples, n_targets)
+        fraction : float
+            Of the samples, which is held out.
+        is_scored : bool
+            Whether `scoring` is given.
         """
         is_binary = not self.is_multiclass and targets.shape[1] == 1
-        return targets[:, 0] if is_binary else None
+        is_needed = self.is_multiclass and is_scored
+        if is_binary or (is_needed and self._can_be_stratified(targets[:, 0], fraction)):
+            return targets[:, 0]
+        return None
+
+    def _can_be_stratified(self, codes: np.ndarray, fraction: float) -> bool:
+        """Return whether each class has two members, and each part has room for all classes."""
+        counts = np.bincount(codes.astype(np.intp), minlength=len(self.classes))
+        n_held_out = ceil(fraction * codes.size)
+        has_room = counts.size <= min(n_held_out, codes.size - n_held_out)
+        return has_room and bool(counts.min() >= 2)
 
     def class_weights(self, y: np.ndarray, given: Any) -> list[np.ndarray]:
         """Return the weights of classes, one table for each column of targets; [] for None.
@@ -240,6 +267,10 @@ class NumericTargets:
 
     encode_validation = encode
 
+    def missing(self, targets: np.ndarray) -> np.ndarray:
+        """Return no classes: numbers have none."""
+        return np.empty(0)
+
     def decode(self, predicted: np.ndarray) -> np.ndarray:
         """Return predictions, as one vector where there is one output."""
         return predicted[:, 0] if predicted.shape[1] == 1 else predicted
@@ -257,18 +288,13 @@ class NumericTargets:
         """Return R2, or for quantiles the mean D2 of the pinball losses."""
         if not self.quantiles:
             return float(r2_score(y, predicted, sample_weight=weights))
-        scores = [
-            d2_pinball_score(y[:, j], column, sample_weight=weights, alpha=quantile)
-            for j, columns in enumerate(np.split(predicted.T, y.shape[1]))
-            for column, quantile in zip(columns, self.quantiles, strict=True)
-        ]
-        return float(np.mean(scores))
+        return d2_pinball_score(y, predicted, quantile=self.quantiles, sample_weight=weights)
 
     def n_outputs(self, targets: np.ndarray, parameters: Mapping[str, Any]) -> int:
         """Return the number of units of the last layer."""
         return self.loss.n_outputs(targets.shape[1], parameters)
 
-    def strata(self, targets: np.ndarray) -> np.ndarray | None:
+    def strata(self, targets: np.ndarray, fraction: float, *, is_scored: bool) -> np.ndarray | None:
         """Return None: numbers are not stratified."""
         return None
 

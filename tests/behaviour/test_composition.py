@@ -23,11 +23,14 @@ from sklearn.ensemble import (
     VotingRegressor,
 )
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import d2_tweedie_score, mean_pinball_loss
 from sklearn.model_selection import train_test_split
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from versions import needs_weights
+
+from sknet.metrics import make_pinball_scorer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -97,6 +100,50 @@ def test_targets_in_their_own_units_are_scaled_for_the_network(diabetes):
     model = TransformedTargetRegressor(net, transformer=StandardScaler()).fit(X, y)
     assert model.score(X_test, y_test) > 0.2
     assert plain.score(X_test, y_test) < 0
+
+
+QUANTILES = [0.1, 0.5, 0.9]
+
+
+@pytest.mark.parametrize("quantile", [0.9, QUANTILES], ids=str)
+@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler()], ids=repr)
+def test_quantiles_of_scaled_targets_come_back_as_quantiles(scaler, quantile, diabetes):
+    X, X_test, y, y_test = train_test_split(*diabetes, random_state=0)
+    net = regressor(loss="quantile", quantile=quantile)
+    model = TransformedTargetRegressor(net, transformer=scaler).fit(X, y)
+    # By hand: fitted to scaled targets, and scaled back column by column.
+    scaler = clone(scaler).fit(y.reshape(-1, 1))
+    by_hand = clone(net).fit(X, scaler.transform(y.reshape(-1, 1)).ravel()).predict(X_test)
+    columns = [
+        scaler.inverse_transform(c.reshape(-1, 1)) for c in by_hand.reshape(len(X_test), -1).T
+    ]
+    predicted = model.predict(X_test)
+    assert_allclose(predicted.reshape(len(X_test), -1), np.hstack(columns), rtol=1e-12)
+    losses = [
+        mean_pinball_loss(y_test, column, alpha=tau)
+        for column, tau in zip(columns, np.atleast_1d(quantile), strict=True)
+    ]
+    score = make_pinball_scorer(quantile)(model, X_test, y_test)
+    assert_allclose(score, -np.mean(losses), rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma"])
+def test_positive_targets_are_scaled_without_centring(loss, diabetes):
+    X, X_test, y, y_test = train_test_split(*diabetes, random_state=0)
+    net = regressor(loss=loss, max_iter=10)
+    with pytest.raises(ValueError, match=r"StandardScaler\(with_mean=False\)"):
+        TransformedTargetRegressor(net, transformer=StandardScaler()).fit(X, y)
+    scaler = StandardScaler(with_mean=False)
+    model = TransformedTargetRegressor(net, transformer=scaler).fit(X, y)
+    by_hand = clone(net).fit(X, y / y.std()).predict(X_test) * y.std()
+    assert_allclose(model.predict(X_test), by_hand, rtol=1e-9)
+    power = {"poisson": 1, "gamma": 2}[loss]
+    scores = [
+        d2_tweedie_score(y_test, fitted.predict(X_test), power=power)
+        for fitted in (model, clone(net).fit(X, y))
+    ]
+    assert scores[0] > 0.2
+    assert scores[0] > scores[1]
 
 
 @pytest.mark.parametrize(

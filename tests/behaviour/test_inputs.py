@@ -504,8 +504,8 @@ def test_interruption_by_a_scorer_keeps_the_whole_steps(small):
 def test_interruption_with_early_stopping_restores_the_best_epoch(small):
     # Steps so large that the second and third epochs are worse than the first.
     parameters = {"early_stopping": True, "validation_fraction": 0.5}
-    parameters |= {"learning_rate_init": 0.1, "random_state": 3}
-    best = classifier(max_iter=1, **parameters).fit(*small)
+    parameters |= {"learning_rate_init": 0.2, "random_state": 3}
+    best = classifier(max_iter=1, scoring="accuracy", **parameters).fit(*small)
     scored = classifier(max_iter=50, scoring=interrupting_scorer(at=4), **parameters)
     with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
         model = scored.fit(*small)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any, NamedTuple
 
 import naive
@@ -322,6 +323,24 @@ def test_wrong_quantiles(quantile, non_crossing, message):
 def test_wrong_targets(loss, y):
     with pytest.raises(ValueError, match=rf"the least is .*{min(y):g}.*the loss '{loss}': all y >"):
         MLPRegressor(loss=loss).fit(np.eye(3), y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("loss", "least", "advised"),
+    [
+        ("gamma", 0.0, {"poisson", "squared_error"}),
+        ("gamma", -1.0, {"squared_error"}),
+        ("poisson", -1.0, {"squared_error"}),
+    ],
+)
+def test_losses_that_are_advised_take_the_targets(loss, least, advised):
+    X, y = np.eye(3), np.array([1.0, least, 2.0])
+    with pytest.raises(ValueError, match=r"StandardScaler\(with_mean=False\)") as caught:
+        MLPRegressor(loss=loss, max_iter=1).fit(X, y)
+    assert set(re.findall(r"loss='(\w+)'", str(caught.value))) == advised
+    for other in advised:
+        MLPRegressor(loss=other, max_iter=1).fit(X, y)
 
 
 # Linear models. The objective is (sum_i w_i loss_i + alpha / 2 sum W**2) / sum_i w_i.
