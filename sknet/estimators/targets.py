@@ -53,7 +53,7 @@ class ClassTargets:
     @staticmethod
     def check_kind(y: np.ndarray) -> None:
         """Raise ValueError if y is no classification target that one network takes."""
-        if y.dtype == object and type_of_target(y, input_name="y") == "unknown":
+        if _has_objects(y):
             raise ValueError(
                 "Unknown label type: y has the dtype object, which only strings may have, and "
                 f"labels of the types {_names_of_types(y)}. Give {_of_one_type(y)}."
@@ -75,7 +75,7 @@ class ClassTargets:
         if self.is_multilabel:
             is_same_kind = type_of_target(y, input_name="y").startswith("multilabel")
             return as_indicators(y) if is_same_kind and y.shape[1] == len(self.classes) else None
-        if y.ndim != 1:
+        if y.ndim != 1 or _has_objects(y):
             return None
         codes = np.searchsorted(self.classes, y)
         codes[codes == len(self.classes)] = 0
@@ -135,6 +135,7 @@ class ClassTargets:
         """
         encoded = self.encode(y)
         if encoded is None and not self.is_multilabel and np.ndim(y) == 1:
+            self.check_kind(y)
             unknown = np.setdiff1d(y, self.classes)
             raise ValueError(
                 f"y_val has classes that y has not: {unknown}. The classes are {self.classes}."
@@ -319,6 +320,11 @@ def as_indicators(y: Any) -> np.ndarray:
             "value that stands for a label."
         )
     return is_present.astype(np.int64)
+
+
+def _has_objects(y: Any) -> bool:
+    """Return whether labels are Python objects that are no strings, which NumPy cannot sort."""
+    return y.dtype == object and not all(isinstance(label, str) for label in y.flat)
 
 
 def _names_of_types(y: np.ndarray) -> str:
