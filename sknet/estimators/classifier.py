@@ -400,7 +400,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Class labels, or an indicator matrix.
+            Class labels, or an indicator matrix, sparse if that of the fit was.
         """
         scores, state = self._scores(X)
         return fitted_targets(self, state).decode(scores)
