@@ -175,3 +175,11 @@ def test_nobody_is_told_to_install_another_package():
         assert "pip install sknet\n" not in text + "\n", path
         for follow in " `'\".[,":
             assert f"pip install sknet{follow}" not in text, path
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_ranges_state_their_dtype(module):
+    """NumPy before 2.0 makes them int32 on Windows, too short for samples in training."""
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "np.arange":
+            assert "dtype" in {keyword.arg for keyword in node.keywords}, ast.unparse(node)

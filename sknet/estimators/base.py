@@ -36,6 +36,7 @@ from sknet.estimators.fit_start import (
 from sknet.estimators.fitted_network import (
     NetworkSpec,
     flat_parameters,
+    matches,
     predictor_of,
     remember_flat,
     spec_of,
@@ -212,6 +213,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         # has succeeded, so a call that fails has changed nothing.
         before, model = vars(self).copy(), object.__new__(type(self))
         model.__dict__.update(before, _cache=dict(before.get("_cache", {})))
+        model._validated = self._parameters()
         try:
             outcome, curves = model._train(self, given, given_validation, is_incremental, classes)
             notices = notices_of(model, outcome, is_incremental)
@@ -285,6 +287,13 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         self._trainers = trainers = (vars(self).get("_trainers") or []) if is_incremental else None
         outcome = train(network, data, validation, config, state, observers, random_state, trainers)
         return outcome, curves
+
+    def _parameters(self) -> tuple[Any, ...]:
+        return tuple(map(vars(self).get, self._parameter_constraints))
+
+    def _has_new_parameters(self) -> bool:
+        """Return whether a parameter is another object than it was when it was validated."""
+        return not matches(vars(self).get("_validated", ()), self._parameters())
 
     def _show(self, network: Network) -> None:
         """Make a network the one that predicts."""

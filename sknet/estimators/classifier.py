@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sknet.estimators.base import BaseMLP, can_fit_in_parts, has_probabilities
 from sknet.estimators.data import GivenData
-from sknet.estimators.decorators import available_if, fit_context
+from sknet.estimators.decorators import available_if, partial_fit_context
 from sknet.estimators.parameters import RegisteredNames
 from sknet.estimators.targets import ClassTargets, encode_labels, fitted_targets
 from sknet.losses import Loss
@@ -330,7 +330,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return loss.name, loss.settings(vars(self))
 
     @available_if(can_fit_in_parts)
-    @fit_context(prefer_skip_nested_validation=True)
+    @partial_fit_context
     def partial_fit(
         self,
         X: Any,
@@ -400,7 +400,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Class labels, or an indicator matrix.
+            Class labels, or an indicator matrix, sparse if that of the fit was.
         """
         scores, state = self._scores(X)
         return fitted_targets(self, state).decode(scores)

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval
 
 from sknet.estimators.base import BaseMLP, can_fit_in_parts
 from sknet.estimators.data import GivenData
-from sknet.estimators.decorators import available_if, fit_context
+from sknet.estimators.decorators import available_if, partial_fit_context
 from sknet.estimators.parameters import RegisteredNames
 from sknet.estimators.targets import NumericTargets
 from sknet.losses import Loss
@@ -322,7 +322,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return loss.name, loss.settings(vars(self))
 
     @available_if(can_fit_in_parts)
-    @fit_context(prefer_skip_nested_validation=True)
+    @partial_fit_context
     def partial_fit(
         self,
         X: Any,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import ceil
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_class_weight
@@ -53,6 +55,11 @@ class ClassTargets:
     @staticmethod
     def check_kind(y: np.ndarray) -> None:
         """Raise ValueError if y is no classification target that one network takes."""
+        if _has_objects(y):
+            raise ValueError(
+                "Unknown label type: y has the dtype object, which only strings may have, and "
+                f"labels of the types {_names_of_types(y)}. Give {_of_one_type(y)}."
+            )
         check_classification_targets(y)
         if type_of_target(y, input_name="y") == "multiclass-multioutput":
             raise ValueError(
@@ -67,11 +74,10 @@ class ClassTargets:
         It is None if y has classes that the targets do not have, or is of
         another kind.
         """
-        y = np.asarray(y)
         if self.is_multilabel:
-            is_same_kind = y.ndim == 2 and y.shape[1] == len(self.classes)
-            return self.label_binarizer.transform(y) if is_same_kind else None
-        if y.ndim != 1:
+            is_same_kind = type_of_target(y, input_name="y").startswith("multilabel")
+            return as_indicators(y) if is_same_kind and y.shape[1] == len(self.classes) else None
+        if y.ndim != 1 or _has_objects(y):
             return None
         codes = np.searchsorted(self.classes, y)
         codes[codes == len(self.classes)] = 0
@@ -131,6 +137,7 @@ class ClassTargets:
         """
         encoded = self.encode(y)
         if encoded is None and not self.is_multilabel and np.ndim(y) == 1:
+            self.check_kind(y)
             unknown = np.setdiff1d(y, self.classes)
             raise ValueError(
                 f"y_val has classes that y has not: {unknown}. The classes are {self.classes}."
@@ -142,6 +149,10 @@ class ClassTargets:
         if self.is_multilabel:
             return self.classes[:0]
         return np.delete(self.classes, np.unique(targets).astype(np.intp))
+
+    def as_scored(self, y: Any) -> Any:
+        """Return labels as scorers compare them with predictions, which have only 0 and 1."""
+        return as_indicators(y) if self.is_multilabel else y
 
     def decode(self, scores: np.ndarray) -> np.ndarray:
         """Return the most probable labels by raw scores."""
@@ -166,7 +177,7 @@ class ClassTargets:
         return len(self.classes) if self.is_multiclass else targets.shape[1]
 
     def strata(self, targets: np.ndarray, fraction: float, *, is_scored: bool) -> np.ndarray | None:
-        """Return what the validation split is stratified by, or None.
+        """Return the labels that the validation split is stratified by, or None.
 
         As in scikit-learn's code that is two classes only, although its
         documentation says "except multilabel". Several classes are stratified for
@@ -182,13 +193,14 @@ class ClassTargets:
         """
         is_binary = not self.is_multiclass and targets.shape[1] == 1
         is_needed = self.is_multiclass and is_scored
-        if is_binary or (is_needed and self._can_be_stratified(targets[:, 0], fraction)):
-            return targets[:, 0]
+        codes = targets[:, 0].astype(np.intp)
+        if is_binary or (is_needed and self._can_be_stratified(codes, fraction)):
+            return self.classes[codes]
         return None
 
     def _can_be_stratified(self, codes: np.ndarray, fraction: float) -> bool:
         """Return whether each class has two members, and each part has room for all classes."""
-        counts = np.bincount(codes.astype(np.intp), minlength=len(self.classes))
+        counts = np.bincount(codes, minlength=len(self.classes))
         n_held_out = ceil(fraction * codes.size)
         has_room = counts.size <= min(n_held_out, codes.size - n_held_out)
         return has_room and bool(counts.min() >= 2)
@@ -213,7 +225,7 @@ class ClassTargets:
         if not self.is_multilabel:
             kinds, columns, classes = [given], [y], self.classes
         else:
-            columns, classes = list(np.asarray(y).T), np.array([0, 1])
+            columns, classes = list(as_indicators(y).T), np.array([0, 1], np.int64)
             kinds = [given] * len(columns) if isinstance(given, str) else given
             if isinstance(kinds, dict) or len(kinds) != len(columns):
                 raise ValueError(
@@ -271,6 +283,10 @@ class NumericTargets:
         """Return no classes: numbers have none."""
         return np.empty(0)
 
+    def as_scored(self, y: Any) -> Any:
+        """Return y: scorers take numbers as they were given."""
+        return y
+
     def decode(self, predicted: np.ndarray) -> np.ndarray:
         """Return predictions, as one vector where there is one output."""
         return predicted[:, 0] if predicted.shape[1] == 1 else predicted
@@ -306,6 +322,52 @@ class NumericTargets:
 Targets = ClassTargets | NumericTargets
 
 
+def as_indicators(y: Any) -> np.ndarray:
+    """Return 1 where an indicator matrix has a label, and 0 elsewhere.
+
+    As in scikit-learn every value but 0 stands for a label. Values of two labels
+    would all be labels then, and are refused.
+
+    Parameters
+    ----------
+    y : {array-like, sparse matrix} of shape (n_samples, n_labels)
+
+    Raises
+    ------
+    ValueError
+        If y has negative values, or several values that are not 0.
+    """
+    y = y.toarray() if sp.issparse(y) else np.asarray(y)
+    is_present = y != 0
+    given = y[is_present]
+    if given.size and not 0 < given.min() == given.max():
+        raise ValueError(
+            f"y is an indicator matrix of the values {np.unique(y)}. It must have 0 where a label "
+            "is absent, and one positive value where it is present. Give y == value, with the "
+            "value that stands for a label."
+        )
+    return is_present.astype(np.int64)
+
+
+def _has_objects(y: Any) -> bool:
+    """Return whether labels are Python objects that are no strings, which NumPy cannot sort."""
+    return y.dtype == object and not all(isinstance(label, str) for label in y.flat)
+
+
+def _names_of_types(y: np.ndarray) -> str:
+    return ", ".join(sorted({type(label).__name__ for label in y.flat}))
+
+
+def _of_one_type(y: np.ndarray) -> str:
+    """Return what makes labels of the dtype object usable, as code."""
+    if any(label is None for label in y.flat):
+        return "the rows that have a label, without None"
+    for dtype, kinds in (("bool", (bool, np.bool_)), ("int", Integral), ("float", Real)):
+        if all(isinstance(label, kinds) for label in y.flat):
+            return f"y.astype({dtype})"
+    return "y.astype(str)"
+
+
 def encode_labels(
     model: Any, y: np.ndarray, is_incremental: bool, classes: Any
 ) -> tuple[ClassTargets, np.ndarray]:
@@ -331,7 +393,8 @@ def encode_labels(
         is_known = True
     if is_known and (model.warm_start or is_incremental):
         targets = fitted_targets(model, vars(model))
-        return targets, targets.encode_again(y, same_classes=model.warm_start)
+        is_warm_fit = model.warm_start and not is_incremental
+        return targets, targets.encode_again(y, same_classes=is_warm_fit)
     ClassTargets.check_kind(y)
     targets = ClassTargets.of(y)
     model._label_binarizer, model.classes_ = targets.label_binarizer, targets.classes
