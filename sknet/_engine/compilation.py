@@ -13,7 +13,6 @@ With ``NUMBA_DISABLE_JIT=1`` the same kernels run as plain Python.
 from __future__ import annotations
 
 import gc
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -41,7 +40,6 @@ PYTHON_MODE = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 # Compiled functions by function and signature. They are kept for ever, since programs hold
 # their addresses.
 _compiled: dict[tuple[Callable[..., Any], str], CFunc] = {}
-_compiling = threading.RLock()
 
 # With NUMBA_DISABLE_JIT=1 a function's address is its index in this list.
 python_functions: list[Callable[..., Any]] = []
@@ -76,17 +74,16 @@ def address(function: Callable[..., Any], signature: Any, *, elementwise: bool =
 def _compile_once(
     key: tuple[Callable[..., Any], str], signature: Any, options: dict[str, Any]
 ) -> Any:
-    with _compiling:
-        found: Any = _compiled.get(key)
-        if found is None:
-            if PYTHON_MODE:
-                python_functions.append(key[0])
-                found = len(python_functions) - 1
-            else:
-                with _garbage_collection_paused():
-                    found = _c_function(key[0], signature, options)
-            _compiled[key] = found
-        return found
+    found: Any = _compiled.get(key)
+    if found is None:
+        if PYTHON_MODE:
+            python_functions.append(key[0])
+            found = len(python_functions) - 1
+        else:
+            with _garbage_collection_paused():
+                found = _c_function(key[0], signature, options)
+        _compiled[key] = found
+    return found
 
 
 def compile_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
@@ -97,7 +94,7 @@ def compile_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
     if types not in kernel.overloads:
 
         def compile_once() -> None:
-            with _compiling, _garbage_collection_paused():
+            with _garbage_collection_paused():
                 kernel.compile(types)
 
         uninterrupted(compile_once)

@@ -14,7 +14,6 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sknet._engine.memory import as_kernel_input
-from sknet._engine.uninterrupted import load_engine
 from sknet.estimators.callbacks import CALLBACK_ATTRIBUTES, CallbackSupportMixin
 from sknet.estimators.data import (
     GivenData,
@@ -26,6 +25,7 @@ from sknet.estimators.data import (
     validate_weights,
 )
 from sknet.estimators.decorators import fit_context
+from sknet.estimators.engine import load_engine
 from sknet.estimators.fit_outcome import COLUMNS, additions_to, attributes_of, notices_of
 from sknet.estimators.fit_start import (
     network_to_train,

@@ -225,7 +225,7 @@ def observers_of(
     n_rows: int,
 ) -> list[Observer]:
     """Return who is told of training: the console, a progress bar, scikit-learn's callbacks."""
-    from sknet._training.observers import ConsoleReport, ProgressBar
+    from sknet._training.observers import ConsoleReport
 
     before, seen = vars(estimator).copy(), model.t_
     changed: set[str] = set()  # names: a value may come back to what it was
@@ -245,6 +245,8 @@ def observers_of(
 
     observers: list[Observer] = []
     if model.verbose == "progress":
+        from sknet._training.progress import ProgressBar
+
         observers.append(ProgressBar(1 if is_incremental else model.max_iter))
     elif model.verbose:
         observers.append(ConsoleReport())
