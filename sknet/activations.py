@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sknet._engine.functions import exp, tanh
+from sknet._engine.functions import exp, fma, tanh
 from sknet.parts import Part
 
 
@@ -408,7 +408,7 @@ class Softplus(Activation, name="softplus"):
             s = w / (two + w)
             series = zero
             for k in range(15, -1, -1):
-                series = series * (s * s) + one / a.dtype.type(2 * k + 1)
+                series = fma(series, s * s, one / a.dtype.type(2 * k + 1))
             a[i] = (zero if a[i] < zero else a[i]) + two * s * series
 
     @staticmethod

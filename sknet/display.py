@@ -159,7 +159,7 @@ class LossCurveDisplay:
         self.validation_ax_ = validation_ax
         name = self.name if name is None else name
         prefix = "" if name is None else f"{name}: "
-        epochs = np.arange(1, len(self.loss_curve) + 1)
+        epochs = np.arange(1, len(self.loss_curve) + 1, dtype=np.int64)
         style = {"label": f"{prefix}training loss", **line_kwargs}
         self.lines_ = self.ax_.plot(epochs, self.loss_curve, **style)
         self.ax_.set(xlabel="Epoch", ylabel="Training loss")

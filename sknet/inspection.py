@@ -19,11 +19,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, _num_samples, check_is_fitted
 
 from sknet.estimators.base import BaseMLP
 from sknet.estimators.data import validate_for
 from sknet.estimators.decorators import fit_context
+from sknet.estimators.engine import load_engine
 from sknet.estimators.targets import fitted_targets
 
 # Number of rows of a sparse X that are converted to dense at a time for gradient times input.
@@ -132,6 +133,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         ndarray of shape (n_samples, n_units)
             Activations, in the dtype of the weights of the network.
         """
+        load_engine()
         from sknet._engine.memory import as_kernel_input
         from sknet._network.tracing import activations
 
@@ -227,10 +229,11 @@ def input_gradients(
         :class:`sklearn.frozen.FrozenEstimator`.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Input data. The result is dense even for sparse X.
-    target : label or int, default=None
+    target : label, int or array-like of shape (n_samples,), default=None
         The score: one of `classes_`, or the index of the output for multilabel
-        targets and for regressors. None uses the predicted class of each row,
-        or the only output of a network.
+        targets and for regressors. An array has one for each row, such as the
+        classes y of a classifier. None uses the predicted class of each row, or
+        the only output of a network.
     multiply_by_inputs : bool, default=False
         Whether to return the gradient times the input, x d score / d x [2]_. It
         is the contribution of each feature to the score, to first order, in
@@ -271,6 +274,7 @@ def input_gradients(
     >>> input_gradients(net, X, target=2).shape
     (150, 4)
     """
+    load_engine()
     from sknet._engine.memory import as_kernel_input
     from sknet._network import tracing
 
@@ -293,27 +297,31 @@ def _score_indices(mlp: BaseMLP, n_outputs: int, X: Any, target: Any) -> tuple[A
 
     Each is one integer for all rows, or an array of one integer for each row.
     """
-    is_multilabel = is_classifier(mlp) and fitted_targets(mlp, vars(mlp)).is_multilabel
-    if is_classifier(mlp) and not is_multilabel:
-        if target is None:
-            classes = np.searchsorted(mlp.classes_, mlp.predict(X))
-        else:
-            known = mlp.classes_.tolist()
-            if target not in known:
+    if np.ndim(target) > 0 and np.shape(target) != (_num_samples(X),):
+        raise ValueError(
+            f"target has the shape {np.shape(target)}, but X has {_num_samples(X)} rows: give one "
+            "target for all rows, or one for each of them."
+        )
+    if is_classifier(mlp) and not fitted_targets(mlp, vars(mlp)).is_multilabel:
+        known = mlp.classes_.tolist()
+        labels = np.asarray(mlp.predict(X) if target is None else target)
+        for label in np.unique(labels).tolist():
+            if label not in known:
                 raise ValueError(
-                    f"target={target!r} is not a class of the network: give one of "
-                    f"{known}, or None for the class that is predicted."
+                    f"target={label!r} is not a class of the network: give one of {known}, or "
+                    "None for the class that is predicted."
                 )
-            classes = known.index(target)
+        classes = np.searchsorted(mlp.classes_, labels)
         return (0, 2 * classes - 1) if n_outputs == 1 else (classes, 1)
     if target is None and n_outputs == 1:
         return 0, 1
-    if not isinstance(target, int | np.integer) or not 0 <= target < n_outputs:
+    outputs = np.asarray(target)
+    if outputs.dtype.kind not in "iu" or ((outputs < 0) | (outputs >= n_outputs)).any():
         raise ValueError(
             f"target={target!r}, but the network has {n_outputs} outputs: give the number of "
             f"one, from 0 to {n_outputs - 1}."
         )
-    return target, 1
+    return outputs, 1
 
 
 def _network_of(estimator: Any) -> Any:

@@ -17,6 +17,7 @@ the learning rate of the step.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self
@@ -86,11 +87,37 @@ class Optimizer(Part):
         >>> Optimizer.get("sgd").start(parameters, np.zeros(3)).slots
         array([0., 0., 0.])
         """
-        names = [f.name for f in fields(cls) if f.init]
-        self = cls(**{name: hyperparameters[name] for name in names})
+        self = cls(**{name: hyperparameters[name] for name in cls._names()})
         self.learning_rate = float(self.learning_rate_init)
         self.slots = np.zeros(cls.n_slots * like.size, like.dtype)
         return self
+
+    @classmethod
+    def _names(cls) -> list[str]:
+        return [f.name for f in fields(cls) if f.init]
+
+    def with_hyperparameters(self, hyperparameters: Mapping[str, Any]) -> Self:
+        """Return an optimiser that goes on from this one's state with other hyperparameters.
+
+        Parameters
+        ----------
+        hyperparameters : mapping of str to object
+            Parameters of an estimator, as for `start`.
+
+        Returns
+        -------
+        Optimizer
+            The optimiser itself where all are the same, else a copy that shares the slots. Its
+            learning rate starts anew only where ``learning_rate_init`` is another.
+        """
+        given = {name: hyperparameters[name] for name in self._names()}
+        if all(getattr(self, name) == value for name, value in given.items()):
+            return self
+        changed = copy.copy(self)
+        vars(changed).update(given)
+        if changed.learning_rate_init != self.learning_rate_init:
+            changed.learning_rate = float(changed.learning_rate_init)
+        return changed
 
     def constants(self, rates: np.ndarray) -> np.ndarray:
         """Return what `step` needs for each of the next steps.
@@ -198,7 +225,7 @@ class Adam(Optimizer, name="adam"):
 
     def constants(self, rates: np.ndarray) -> np.ndarray:
         """Return b1, 1 - b1, b2, 1 - b2, eta_t and epsilon for each step."""
-        t = self.t + 1 + np.arange(rates.size)
+        t = self.t + 1 + np.arange(rates.size, dtype=np.int64)
         table = np.empty((rates.size, 6))
         table[:, 0:2] = self.beta_1, 1 - self.beta_1
         table[:, 2:4] = self.beta_2, 1 - self.beta_2
@@ -299,11 +326,13 @@ class NAdam(Adam, name="nadam"):
 
     def constants(self, rates: np.ndarray) -> np.ndarray:
         """Return b1, 1 - b1, b2, 1 - b2, the factors of m_t and g_t, and epsilon for each step."""
-        t = self.t + 1 + np.arange(rates.size)
+        t = self.t + 1 + np.arange(rates.size, dtype=np.int64)
         mu, next_mu = self._mu(t), self._mu(t + 1)
         # M_t <= b1**t, so that after some hundred steps 1 - M_t is rounded to 1.
         matters = self.beta_1**self.t > np.finfo(float).epsneg / 2
-        product = np.cumprod(mu) * (self._mu(1 + np.arange(self.t)).prod() if matters else 0)
+        product = np.cumprod(mu) * (
+            self._mu(1 + np.arange(self.t, dtype=np.int64)).prod() if matters else 0
+        )
         eta = rates * np.sqrt(1 - self.beta_2**t)
         ahead = eta * next_mu / (1 - product * next_mu)
         down = eta * (1 - mu) / (1 - product)

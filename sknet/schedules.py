@@ -32,7 +32,15 @@ class Schedule(Part):
     """A rule by which the learning rate changes during training.
 
     Its dataclass fields are its hyperparameters, named like the parameters of the estimators.
+
+    Attributes
+    ----------
+    has_end : bool
+        Whether the schedule runs towards the end of the ``max_iter`` epochs, so that training is
+        complete there, converged or not.
     """
+
+    has_end: ClassVar[bool] = False
 
     @classmethod
     def start(cls, hyperparameters: Mapping[str, Any]) -> Self:
@@ -244,6 +252,8 @@ class Cosine(WithWarmup, name="cosine"):
     arXiv:1608.03983, equation 5 with a minimum rate of 0.
     """
 
+    has_end = True
+
     def decay(self, since: np.ndarray) -> np.ndarray:
         """Return (1 + cos(pi s)) / 2."""
         return half_cosine(since / (1 - self.warmup_fraction))
@@ -306,6 +316,7 @@ class OneCycle(Schedule, name="one_cycle"):
     large learning rates. arXiv:1708.07120.
     """
 
+    has_end = True
     rise: ClassVar[float] = 0.3
     first: ClassVar[float] = 1 / 25
     last: ClassVar[float] = 1 / 250000
@@ -331,6 +342,8 @@ class Coslog(Schedule, name="coslog"):
     and boosted trees on tabular data. NeurIPS, arXiv:2407.04491 (coslog_4).
     """
 
+    has_end = True
+
     def factors(self, fractions: np.ndarray) -> np.ndarray:
         """Return (1 - cos(2 pi log2(1 + 15 f))) / 2."""
         return (1 - np.cos(2 * np.pi * np.log2(1 + 15 * fractions))) / 2
@@ -347,6 +360,7 @@ class Function(Schedule):
         returns the factor of ``learning_rate_init``, a finite number >= 0.
     """
 
+    has_end = True
     function: Callable[[float], float]
 
     def factors(self, fractions: np.ndarray) -> np.ndarray:

@@ -17,7 +17,15 @@ ROOT = SOURCE.parent
 # A row is a set of equals; files inside one folder are checked for cycles instead.
 ORDER = [
     {"_engine", "parts"},
-    {"activations", "losses", "optimizers", "schedules", "initialization", "hidden_sizes"},
+    {
+        "activations",
+        "losses",
+        "optimizers",
+        "schedules",
+        "initialization",
+        "hidden_sizes",
+        "metrics",
+    },
     {"_network"},
     {"_training"},
     {"estimators"},
@@ -29,7 +37,7 @@ ORDER = [
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 
 KNOWS_NUMBA = {"_engine"}
-KNOWS_SKLEARN = {"hidden_sizes", "estimators", "display", "inspection", "_cli"}
+KNOWS_SKLEARN = {"hidden_sizes", "metrics", "estimators", "display", "inspection", "_cli"}
 PART_MODULES = {"activations", "losses", "optimizers"}
 ROLE_MODULES = {"_engine.gemm", "_engine.kernels"}
 
@@ -167,3 +175,11 @@ def test_nobody_is_told_to_install_another_package():
         assert "pip install sknet\n" not in text + "\n", path
         for follow in " `'\".[,":
             assert f"pip install sknet{follow}" not in text, path
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_ranges_state_their_dtype(module):
+    """NumPy before 2.0 makes them int32 on Windows, too short for samples in training."""
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "np.arange":
+            assert "dtype" in {keyword.arg for keyword in node.keywords}, ast.unparse(node)

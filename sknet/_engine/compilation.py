@@ -13,7 +13,6 @@ With ``NUMBA_DISABLE_JIT=1`` the same kernels run as plain Python.
 from __future__ import annotations
 
 import gc
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -32,18 +31,21 @@ OPTIONS: dict[str, Any] = {
     "fastmath": {"contract", "reassoc", "nsz", "arcp"},
     "error_model": "numpy",
 }
+# LLVM may fuse or reorder operations in the vectorised body of a loop in another way than in its
+# remainder. Where a loop runs over the elements of all rows, it must not: the result of a row would
+# depend on where it stands.
+ELEMENTWISE_OPTIONS: dict[str, Any] = {**OPTIONS, "fastmath": {"nsz"}}
 PYTHON_MODE = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 
 # Compiled functions by function and signature. They are kept for ever, since programs hold
 # their addresses.
 _compiled: dict[tuple[Callable[..., Any], str], CFunc] = {}
-_compiling = threading.RLock()
 
 # With NUMBA_DISABLE_JIT=1 a function's address is its index in this list.
 python_functions: list[Callable[..., Any]] = []
 
 
-def address(function: Callable[..., Any], signature: Any) -> int:
+def address(function: Callable[..., Any], signature: Any, *, elementwise: bool = False) -> int:
     """Compile a function once, and return its address.
 
     Parameters
@@ -52,6 +54,9 @@ def address(function: Callable[..., Any], signature: Any) -> int:
         A plain Python function in Numba's subset of the language.
     signature : numba.core.typing.Signature
         What it takes and returns.
+    elementwise : bool, default=False
+        Whether an element of the result depends on the elements at its place alone.
+        It has the same bits at every place then.
 
     Returns
     -------
@@ -61,22 +66,24 @@ def address(function: Callable[..., Any], signature: Any) -> int:
     key = function, str(signature)
     found = _compiled.get(key)
     if found is None:
-        found = uninterrupted(lambda: _compile_once(key, signature))
+        options = ELEMENTWISE_OPTIONS if elementwise else OPTIONS
+        found = uninterrupted(lambda: _compile_once(key, signature, options))
     return found if PYTHON_MODE else found.address  # type: ignore[return-value]
 
 
-def _compile_once(key: tuple[Callable[..., Any], str], signature: Any) -> Any:
-    with _compiling:
-        found: Any = _compiled.get(key)
-        if found is None:
-            if PYTHON_MODE:
-                python_functions.append(key[0])
-                found = len(python_functions) - 1
-            else:
-                with _garbage_collection_paused():
-                    found = _c_function(key[0], signature)
-            _compiled[key] = found
-        return found
+def _compile_once(
+    key: tuple[Callable[..., Any], str], signature: Any, options: dict[str, Any]
+) -> Any:
+    found: Any = _compiled.get(key)
+    if found is None:
+        if PYTHON_MODE:
+            python_functions.append(key[0])
+            found = len(python_functions) - 1
+        else:
+            with _garbage_collection_paused():
+                found = _c_function(key[0], signature, options)
+        _compiled[key] = found
+    return found
 
 
 def compile_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
@@ -87,7 +94,7 @@ def compile_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
     if types not in kernel.overloads:
 
         def compile_once() -> None:
-            with _compiling, _garbage_collection_paused():
+            with _garbage_collection_paused():
                 kernel.compile(types)
 
         uninterrupted(compile_once)
@@ -105,9 +112,9 @@ def _garbage_collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _c_function(function: Callable[..., Any], signature: Any) -> CFunc:
+def _c_function(function: Callable[..., Any], signature: Any, options: dict[str, Any]) -> CFunc:
     # This is what numba.cfunc does, with our stamp put in before the cache is read.
-    compiled = CFunc(function, (signature.args, signature.return_type), {}, dict(OPTIONS))
+    compiled = CFunc(function, (signature.args, signature.return_type), {}, dict(options))
     try:
         compiled.enable_caching()
     except RuntimeError:

@@ -1,7 +1,7 @@
 """The functions that kernels and parts call.
 
-In plain Python they call NumPy. For compiled code, `vector_math` implements exp
-and tanh, and `views` implements the other functions. Numba's own exp and tanh
+In plain Python they call NumPy. For compiled code, `vector_math` implements exp,
+tanh and fma, and `views` implements the other functions. Numba's own exp and tanh
 are slower, and its own views take several times as long to compile.
 """
 
@@ -20,6 +20,11 @@ def exp(x: Any) -> Any:
 def tanh(x: Any) -> Any:
     """Return the hyperbolic tangent of x."""
     return np.tanh(x)
+
+
+def fma(x: Any, y: Any, z: Any) -> Any:
+    """Return x y + z. Compiled code rounds it once, plain Python after each operation."""
+    return x * y + z
 
 
 def machine_epsilon(a: np.ndarray) -> Any:

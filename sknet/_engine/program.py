@@ -26,6 +26,7 @@ from sknet._engine.compilation import (
     python_functions,
     start_address,
 )
+from sknet._engine.denormals import denormals_are_zero
 from sknet._engine.views import array_at
 
 Layout = Literal["C", "rows", "rows or columns", "any"]
@@ -62,11 +63,21 @@ class Array(NamedTuple):
 
 
 class Role(NamedTuple):
-    """What the functions of one kind take and return, and the number by which kernels know it."""
+    """What the functions of one kind take and return, and the number by which kernels know it.
+
+    Attributes
+    ----------
+    number : int
+    arguments : dict of str to Array
+    returns : numba type
+    elementwise : bool
+        Whether an element of the result depends on the elements at its place alone.
+    """
 
     number: int
     arguments: dict[str, Array]
     returns: types.Type
+    elementwise: bool
 
     def signature(self, dtype: types.Type) -> Any:
         """Return Numba's signature in a dtype of parameters."""
@@ -84,8 +95,14 @@ def _out(*shape: str, layout: Layout = "C", dtype: Any = None) -> Array:
 ROLES: dict[str, Role] = {}
 
 
-def _role(name: str, *, returns: types.Type = types.void, **arguments: Array) -> None:
-    ROLES[name] = Role(len(ROLES), arguments, returns)
+def _role(
+    name: str,
+    *,
+    returns: types.Type = types.void,
+    elementwise: bool = False,
+    **arguments: Array,
+) -> None:
+    ROLES[name] = Role(len(ROLES), arguments, returns, elementwise)
 
 
 INT, INT_32, DOUBLE = types.int64, types.int32, types.float64
@@ -97,8 +114,8 @@ _role(
     A=_in("m", "k", layout="any"), B=_in("k", "n", layout="rows or columns"), bias=_in("n"),
     scratch=_out("?"), out=_out("m", "n", layout="rows"),
 )  # fmt: skip
-_role("forward", a=_out("n"))
-_role("backward", z=_in("?"), a=_in("n"), delta=_out("n"))
+_role("forward", elementwise=True, a=_out("n"))
+_role("backward", elementwise=True, z=_in("?"), a=_in("n"), delta=_out("n"))
 _role("link", scores=_out("n", "c"), settings=_in("?"))
 _role(
     "loss",
@@ -165,8 +182,9 @@ _role(
 
 def function_address(function: Callable[..., Any], dtype: np.dtype[Any]) -> int:
     """Return the address of a function, compiled for the role that its name says."""
-    signature = ROLES[function.__name__].signature(numba.from_dtype(np.dtype(dtype)))
-    return address(function, signature)
+    role = ROLES[function.__name__]
+    signature = role.signature(numba.from_dtype(np.dtype(dtype)))
+    return address(function, signature, elementwise=role.elementwise)
 
 
 def check_arrays(name: str, dtype: np.dtype[Any], arrays: Sequence[np.ndarray]) -> None:
@@ -375,7 +393,7 @@ else:
         function.attributes.add("noinline")
         table, begin, end = function.args
         builder = ir.IRBuilder(function.append_basic_block())
-        with for_range(builder, end, begin) as loop:
+        with denormals_are_zero(builder), for_range(builder, end, begin) as loop:
             first = builder.mul(loop.index, word(WIDTH))
 
             def words(start: int, stop: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The exp and tanh of compiled functions. Importing this module registers them with Numba.
+"""The exp, tanh and fma of compiled functions. Importing this module registers them with Numba.
 
 They are written in LLVM's intermediate representation, without branches and
 calls, so that LLVM vectorises the loops over them.
@@ -15,7 +15,7 @@ from numba import types
 from numba.core.cgutils import get_or_insert_function
 from numba.extending import lower_builtin, type_callable
 
-from sknet._engine.functions import exp, tanh
+from sknet._engine.functions import exp, fma, tanh
 from sknet._engine.simd import FLOATS
 
 
@@ -114,7 +114,14 @@ def _lower_tanh(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
     return builder.fdiv(t, builder.fadd(t, emit.constant(2)))
 
 
+def _lower_fma(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+    return _ExpBuilder(builder, sig.args[0].bitwidth).call("fma", *arguments)
+
+
 for _function, _lower in ((exp, _lower_exp), (tanh, _lower_tanh)):
     type_callable(_function)(lambda context: lambda x: x)
     for _type in (types.float32, types.float64):
         lower_builtin(_function, _type)(_lower)
+type_callable(fma)(lambda context: lambda x, y, z: x if x == y == z else None)
+for _type in (types.float32, types.float64):
+    lower_builtin(fma, _type, _type, _type)(_lower_fma)

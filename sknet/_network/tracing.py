@@ -64,7 +64,7 @@ class Trace:
         part. They are computed once more, which changes nothing, since no row
         depends on another.
         """
-        self.index[here] = np.arange(part.start, part.stop)
+        self.index[here] = np.arange(part.start, part.stop, dtype=np.int64)
         run_program(self._table.instructions, self._table.phases[-1], self.network.params)
 
 
@@ -162,7 +162,7 @@ def input_gradients(
             for part, here in trace.parts(some):
                 start = delta.matrix(last, trace.rows)
                 start.fill(0)
-                start[np.arange(here.stop), outputs[part]] = signs[part]
+                start[np.arange(here.stop, dtype=np.int64), outputs[part]] = signs[part]
                 trace.run(part, here)
                 out[part] = gradient[here]
 

@@ -17,6 +17,7 @@ from sknet.schedules import Schedule
 
 Quantity = Literal["loss", "score"]
 StoppedBy = Literal["patience", "n_epochs", "callback", "interrupt", "divergence", "solver"]
+Limit = Literal["", "max_iter", "max_fun"]
 
 
 class Regularization(NamedTuple):
@@ -221,6 +222,8 @@ class Outcome(NamedTuple):
         stop training, if no epoch of this call had a finite one; else "".
     message : str
         Why L-BFGS failed to converge, "" if it did not fail.
+    limit : {'', 'max_iter', 'max_fun'}
+        Which of its limits L-BFGS has reached.
     """
 
     network: Network
@@ -230,3 +233,4 @@ class Outcome(NamedTuple):
     has_best: bool = False
     missing_score: str = ""
     message: str = ""
+    limit: Limit = ""

@@ -13,6 +13,7 @@ from sknet._network.network import Network
 from sknet._network.prediction import Predictor
 from sknet._training.contract import (
     Dataset,
+    Limit,
     Outcome,
     StoppedBy,
     TrainingConfig,
@@ -89,6 +90,7 @@ def minimise(
             raise StopIteration
 
     loss, message = np.nan, ""
+    limit: Limit = ""
     try:
         with ThreadTeam(config.n_jobs, runner.step_flops) as team:
             result = minimize(
@@ -105,6 +107,8 @@ def minimise(
             raise _DivergedError
         if result.status != 0 and stopped_by is None:
             message = f"(status={result.status}):\n{result.message}"
+            if result.status == 1:
+                limit = "max_iter" if len(epochs) >= config.max_iter else "max_fun"
         stopped_by = stopped_by or "solver"
     except _DivergedError:
         stopped_by = "divergence"
@@ -132,6 +136,7 @@ def minimise(
         best is not None,
         early_stopping.missing_score(validation),
         message,
+        limit,
     )
 
 

@@ -117,7 +117,9 @@ class Trainer:
                         permutation = np.arange(n, dtype=np.int64)
                         random_state.shuffle(permutation)
                         order = order[permutation]
-                    fractions = (optimizer.t + np.arange(n_steps)) / (n_steps * config.max_iter)
+                    fractions = (optimizer.t + np.arange(n_steps, dtype=np.int64)) / (
+                        n_steps * config.max_iter
+                    )
                     factors = schedule.factors(np.minimum(fractions, np.nextafter(1, 0)))
                     rates = optimizer.learning_rate * factors
                     rate = float(rates.mean())

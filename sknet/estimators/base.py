@@ -14,7 +14,6 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sknet._engine.memory import as_kernel_input
-from sknet._engine.uninterrupted import load_engine
 from sknet.estimators.callbacks import CALLBACK_ATTRIBUTES, CallbackSupportMixin
 from sknet.estimators.data import (
     GivenData,
@@ -26,6 +25,7 @@ from sknet.estimators.data import (
     validate_weights,
 )
 from sknet.estimators.decorators import fit_context
+from sknet.estimators.engine import load_engine
 from sknet.estimators.fit_outcome import COLUMNS, additions_to, attributes_of, notices_of
 from sknet.estimators.fit_start import (
     network_to_train,
@@ -36,6 +36,7 @@ from sknet.estimators.fit_start import (
 from sknet.estimators.fitted_network import (
     NetworkSpec,
     flat_parameters,
+    matches,
     predictor_of,
     remember_flat,
     spec_of,
@@ -50,6 +51,7 @@ from sknet.estimators.parameters import (
 )
 from sknet.estimators.pickles import FITTED, pickled, unpickled
 from sknet.estimators.targets import Targets, apply_class_weights
+from sknet.estimators.unused_parameters import warn_of_unused
 from sknet.estimators.user_warnings import warn_user
 from sknet.hidden_sizes import parse_hidden_layer_sizes
 from sknet.losses import Loss
@@ -188,10 +190,12 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            If ``max_iter`` epochs were not enough.
+            If ``max_iter`` epochs were not enough. It is not given with
+            ``n_iter_no_change=inf``, nor with a schedule that runs to its end there.
         UserWarning
-            If training was interrupted; if it diverged and the weights of an
-            earlier epoch are kept; if no validation score was finite. The
+            Before training: if a parameter of sknet's own is set and has no effect.
+            After it: if training was interrupted; if it diverged and the weights of
+            an earlier epoch are kept; if no validation score was finite. The
             estimator is fitted by then, also if warnings are errors.
         """
         return self._fit(GivenData(X, y, sample_weight), GivenData(X_val, y_val, sample_weight_val))
@@ -209,6 +213,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         # has succeeded, so a call that fails has changed nothing.
         before, model = vars(self).copy(), object.__new__(type(self))
         model.__dict__.update(before, _cache=dict(before.get("_cache", {})))
+        model._validated = self._parameters()
         try:
             outcome, curves = model._train(self, given, given_validation, is_incremental, classes)
             notices = notices_of(model, outcome, is_incremental)
@@ -264,10 +269,13 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         self._show(network)
         maker = ValidationMaker(self, targets, class_weights, self._show)
         validation = maker.of_user(given_validation, X.dtype, encoded.shape[1])
+        if fitted is None or not is_incremental:
+            warn_of_unused(self, len(hidden), validation is not None, is_incremental)
         records, curves = records_to_go_on(self, fitted is None, is_incremental, validation)
         if validation is None and self.early_stopping:
-            strata = targets.strata(encoded)
-            rows, chosen = held_out_rows(rows, strata, self.validation_fraction, random_state)
+            fraction = self.validation_fraction
+            strata = targets.strata(encoded, fraction, is_scored=self.scoring is not None)
+            rows, chosen = held_out_rows(rows, strata, fraction, random_state)
             validation = maker.of_rows(X, y, data, given, chosen)
             data = data._replace(rows=rows)
         config = training_config(
@@ -279,6 +287,13 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         self._trainers = trainers = (vars(self).get("_trainers") or []) if is_incremental else None
         outcome = train(network, data, validation, config, state, observers, random_state, trainers)
         return outcome, curves
+
+    def _parameters(self) -> tuple[Any, ...]:
+        return tuple(map(vars(self).get, self._parameter_constraints))
+
+    def _has_new_parameters(self) -> bool:
+        """Return whether a parameter is another object than it was when it was validated."""
+        return not matches(vars(self).get("_validated", ()), self._parameters())
 
     def _show(self, network: Network) -> None:
         """Make a network the one that predicts."""

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sknet.estimators.base import BaseMLP, can_fit_in_parts, has_probabilities
 from sknet.estimators.data import GivenData
-from sknet.estimators.decorators import available_if, fit_context
+from sknet.estimators.decorators import available_if, partial_fit_context
 from sknet.estimators.parameters import RegisteredNames
 from sknet.estimators.targets import ClassTargets, encode_labels, fitted_targets
 from sknet.losses import Loss
@@ -57,8 +57,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     power_t : float, default=0.5
         Exponent of the schedule 'invscaling', >= 0.
     max_iter : int, default=200
-        Maximum number of epochs (passes over the data), >= 1; for 'lbfgs' of
-        iterations.
+        Maximum number of epochs (passes over the data), or of 'lbfgs' iterations, >= 1.
     shuffle : bool, default=True
         Whether the samples are shuffled before each epoch.
     random_state : int, RandomState instance or None, default=None
@@ -92,7 +91,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Number > 0 that keeps Adam from dividing by zero.
     n_iter_no_change : int or inf, default=10
         Training stops after more than this number of epochs in a row without
-        progress.
+        progress, >= 1. inf trains for ``max_iter`` epochs.
     max_fun : int, default=15000
         Maximum number of evaluations of the loss by 'lbfgs', >= 1.
     n_jobs : int or None, default=None
@@ -149,7 +148,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Number of epochs, >= 1, between two decays of the schedule 'step'.
     scoring : str, callable or None, default=None
         How validation data are scored: a scorer of scikit-learn, or 'loss' for the
-        negative loss. None is the accuracy.
+        negative loss. None is the accuracy. If it is set, held-out rows are stratified
+        by class, unless a class has one row or either part has too few for all.
     restore_best : bool or None, default=None
         Whether to keep the weights of the best epoch instead of the last one: the
         best by validation score where there are validation data, else by training
@@ -330,7 +330,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return loss.name, loss.settings(vars(self))
 
     @available_if(can_fit_in_parts)
-    @fit_context(prefer_skip_nested_validation=True)
+    @partial_fit_context
     def partial_fit(
         self,
         X: Any,
@@ -400,7 +400,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Class labels, or an indicator matrix.
+            Class labels, or an indicator matrix, sparse if that of the fit was.
         """
         scores, state = self._scores(X)
         return fitted_targets(self, state).decode(scores)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import RegressorMixin
+from sklearn.base import RegressorMixin, is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, column_or_1d
@@ -58,6 +58,20 @@ def is_plain_target(y: Any, n: int) -> bool:
     )
 
 
+def is_single_frame(X: Any) -> bool:
+    """Return whether X is a data frame whose columns make an array of float32.
+
+    scikit-learn sees that in pandas' columns of NumPy's dtypes only, and would convert
+    polars' columns and pandas' nullable ones to float64.
+    """
+    if not (hasattr(X, "columns") and hasattr(X, "dtypes")):
+        return False
+    kinds = {str(dtype): name for name, dtype in zip(X.columns, X.dtypes, strict=True)}
+    dtypes = [np.asarray(X[name][:0]).dtype for name in kinds.values()]
+    is_numeric = all(dtype.kind in "biuf" for dtype in dtypes)
+    return is_numeric and np.result_type(np.bool_, *dtypes) == np.float32
+
+
 def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[Any, np.ndarray]:
     """Return X and y as arrays, or X in compressed rows, that agree with each other.
 
@@ -74,18 +88,21 @@ def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[A
     n_features = None if reset else getattr(estimator, "n_features_in_", None)
     if is_plain(X, dtype, n_features, vars(estimator)) and is_plain_target(y, len(X)):
         return X, y
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        accept_sparse="csr",
-        dtype=dtype,
-        order="C",
-        multi_output=True,
-        y_numeric=isinstance(estimator, RegressorMixin),
-        reset=reset,
-    )
-    if sp.issparse(y):
+    if isinstance(dtype, tuple) and np.float32 in dtype and is_single_frame(X):
+        dtype = np.float32
+    with np.errstate(over="ignore", invalid="ignore"):  # sums of large finite numbers
+        X, y = validate_data(
+            estimator,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=dtype,
+            order="C",
+            multi_output=True,
+            y_numeric=isinstance(estimator, RegressorMixin),
+            reset=reset,
+        )
+    if sp.issparse(y) and (y.shape[1] == 1 or not is_classifier(estimator)):
         y = y.toarray()
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
@@ -102,7 +119,10 @@ def validate_for(estimator: Any, X: Any, network: Network, attributes: Mapping[s
     """
     dtype, n_features = network.params.dtype, network.layout.units[0]
     if not is_plain(X, dtype, n_features, attributes):
-        X = validate_data(estimator, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
+        with np.errstate(over="ignore", invalid="ignore"):  # sums of large finite numbers
+            X = validate_data(
+                estimator, X, accept_sparse="csr", dtype=dtype, order="C", reset=False
+            )
         if X.shape[1] != n_features:
             raise ValueError(
                 f"X has {X.shape[1]} features, but the fitted network takes {n_features}. Give X "
@@ -259,7 +279,7 @@ class ValidationMaker:
             self.class_weights,
             self.parameters.get("class_weight"),
         )
-        return self._validation(X, targets, weights, given)
+        return self._validation(X, targets, weights, given, is_held_out=False)
 
     def of_rows(
         self, X: Any, y: np.ndarray, data: Dataset, given: GivenData, rows: np.ndarray
@@ -279,10 +299,16 @@ class ValidationMaker:
                 "weight 0."
             )
         chosen = GivenData(chosen_rows(given.X, X, rows), y[rows], given.sample_weight)
-        return self._validation(X[rows], data.targets[rows], weights, chosen)
+        return self._validation(X[rows], data.targets[rows], weights, chosen, is_held_out=True)
 
     def _validation(
-        self, X: Any, targets: np.ndarray, weights: np.ndarray, given: GivenData
+        self,
+        X: Any,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        given: GivenData,
+        *,
+        is_held_out: bool,
     ) -> Validation:
         """Return validation data with the score that ``scoring`` asks for.
 
@@ -304,10 +330,37 @@ class ValidationMaker:
             score, name = None, "loss"
         elif scoring is not None:
             scorer, name = check_scoring(self.model, scoring=scoring), f"scoring={scoring!r}"
+            y = self.targets.as_scored(given.y)
 
             def score(network: Network, scores: np.ndarray) -> float:
                 self.show(network)
-                return float(scorer(self.model, given.X, given.y, **options))
+                try:
+                    return float(scorer(self.model, given.X, y, **options))
+                except Exception as error:
+                    whence = self._whence(name, targets, is_held_out)
+                    if type(error) is ValueError:
+                        raise ValueError(f"{error}\n{whence}") from error
+                    error.add_note(whence)  # code of users may look for its own exception
+                    raise
 
         rows = np.arange(len(targets), dtype=np.int64)
         return Validation(Dataset(as_kernel_input(X), targets, weights, rows), score, name)
+
+    def _whence(self, name: str, targets: np.ndarray, is_held_out: bool) -> str:
+        """Return what to say of an error that a scorer raises on validation data."""
+        missing = self.targets.missing(targets).tolist()
+        without = f", which have no samples of the classes {missing}" if missing else ""
+        fraction = f"validation_fraction={self.parameters['validation_fraction']}"
+        if is_held_out:
+            origin = f"that {fraction} holds out of X"
+            remedy = f"increase {fraction}, or give X_val and y_val"
+        else:
+            origin = "of X_val"
+            remedy = (
+                "change X_val and y_val, or leave them out and call fit with early_stopping=True, "
+                f"which holds out {fraction} of X"
+            )
+        return (
+            f"This error comes from the scorer of {name} on the {len(targets)} rows {origin}"
+            f"{without}. If it needs other data, {remedy}."
+        )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isnan
+from math import inf, isnan
 from typing import TYPE_CHECKING, Any
 
 from sklearn.base import is_regressor
 from sklearn.exceptions import ConvergenceWarning
+
+from sknet.estimators.parameters import schedule
 
 if TYPE_CHECKING:
     from sknet._training.contract import Outcome
@@ -67,6 +69,11 @@ def attributes_of(outcome: Outcome) -> dict[str, Any]:
     return attributes
 
 
+def has_chosen_length(model: Any) -> bool:
+    """Return whether the user decided for how many epochs a stochastic solver trains."""
+    return model.n_iter_no_change == inf or schedule(vars(model)).has_end
+
+
 def notices_of(
     model: Any, outcome: Outcome, is_incremental: bool
 ) -> list[tuple[str, type[Warning]]]:
@@ -99,20 +106,22 @@ def notices_of(
         )
     elif outcome.stopped_by == "interrupt":
         notices.append(("Training interrupted by user.", UserWarning))
-    elif outcome.stopped_by == "n_epochs" and not is_incremental:
+    elif outcome.stopped_by == "n_epochs" and not (is_incremental or has_chosen_length(model)):
         notices.append(
             (
                 f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) reached and the "
-                "optimization hasn't converged yet.",
+                "optimization hasn't converged yet. Increase max_iter. If training is to last "
+                f"{model.max_iter} epochs, converged or not, set n_iter_no_change=numpy.inf.",
                 ConvergenceWarning,
             )
         )
     elif outcome.message:
         advice = ""
-        if n_epochs == model.max_iter:
+        if outcome.limit:
+            what = {"max_iter": "iterations", "max_fun": "evaluations of the loss"}[outcome.limit]
             advice = (
-                "\nIncrease the number of iterations to improve the convergence "
-                f"(max_iter={model.max_iter})."
+                f"\nIncrease the number of {what} to improve the convergence "
+                f"({outcome.limit}={vars(model)[outcome.limit]})."
             )
         notices.append(
             (

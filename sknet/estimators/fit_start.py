@@ -13,7 +13,7 @@ from sknet.estimators.callbacks import SklearnCallbacks
 from sknet.estimators.data import GivenData
 from sknet.estimators.fit_outcome import attributes_of_records, curves_with
 from sknet.estimators.fitted_network import FlatParameters
-from sknet.estimators.parameters import hidden_activations
+from sknet.estimators.parameters import hidden_activations, plain_numbers
 from sknet.estimators.pickles import REBUILT
 from sknet.estimators.targets import Targets
 from sknet.initialization import draw_layer
@@ -198,7 +198,7 @@ def state_to_go_on(
     from sknet._training.averaging import Averaging
     from sknet._training.contract import TrainingState
 
-    state, params = vars(model), network.params
+    state, params = plain_numbers(vars(model)), network.params
     if model.solver == "lbfgs":
         return TrainingState(None, None, records, state.get("t_", 0))
     part = Optimizer.get(model.solver)
@@ -206,11 +206,13 @@ def state_to_go_on(
     # Weights may have been set by hand to other sizes, and another solver asked for.
     if type(optimizer) is not part or optimizer.slots.size != part.n_slots * params.size:
         optimizer = part.start(state, params)
-    averaging = None
-    if model.ema_decay is not None:
+    optimizer = optimizer.with_hyperparameters(state)
+    averaging, decay = None, state["ema_decay"]
+    if decay is not None:
         averaging = state.get("_averaging") if is_incremental else None
         if averaging is None or averaging.mean.size != params.size:
-            averaging = Averaging(model.ema_decay, params, params)
+            averaging = Averaging(decay, params, params)
+        averaging = Averaging(decay, averaging.mean, averaging.last)
     return TrainingState(optimizer, averaging, records, state.get("t_", 0))
 
 
@@ -223,7 +225,7 @@ def observers_of(
     n_rows: int,
 ) -> list[Observer]:
     """Return who is told of training: the console, a progress bar, scikit-learn's callbacks."""
-    from sknet._training.observers import ConsoleReport, ProgressBar
+    from sknet._training.observers import ConsoleReport
 
     before, seen = vars(estimator).copy(), model.t_
     changed: set[str] = set()  # names: a value may come back to what it was
@@ -243,6 +245,8 @@ def observers_of(
 
     observers: list[Observer] = []
     if model.verbose == "progress":
+        from sknet._training.progress import ProgressBar
+
         observers.append(ProgressBar(1 if is_incremental else int(model.max_iter)))
     elif model.verbose:
         observers.append(ConsoleReport())

@@ -61,7 +61,11 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "epsilon": [Interval(Real, 0, None, closed="neither")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
     "max_fun": [Interval(Integral, 1, None, closed="left")],
-    "n_jobs": [None, Integral],
+    "n_jobs": [
+        None,
+        Interval(Integral, 1, None, closed="left"),
+        Interval(Integral, None, -1, closed="right"),
+    ],
     "weight_init": [RegisteredNames(lambda: ["auto", *Initializer.table]), callable],
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
     "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
@@ -77,6 +81,23 @@ CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
+def plain_numbers(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with NumPy's scalars as Python's numbers.
+
+    These neither overflow, as ``np.int8(100)`` would when it is multiplied, nor
+    turn arrays into dtypes that kernels do not know.
+    """
+    return {
+        name: _plain(value) if isinstance(value, np.generic) else value
+        for name, value in parameters.items()
+    }
+
+
+def _plain(scalar: np.generic) -> Any:
+    # np.longdouble is no number of Python's, so its item() returns itself.
+    return float(scalar) if isinstance(scalar, np.floating) else scalar.item()
+
+
 def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
     """Return the name of each hidden layer's activation.
 
@@ -88,7 +109,8 @@ def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
     if isinstance(activation, str):
         return (activation,) * n_hidden
     names = tuple(activation)
-    if len(names) != n_hidden or any(name not in Activation.table for name in names):
+    is_known = (isinstance(name, str) and name in Activation.table for name in names)
+    if len(names) != n_hidden or not all(is_known):
         raise ValueError(
             f"activation={activation!r} must be one name, or one for each of the {n_hidden} "
             f"hidden layers, out of {sorted(Activation.table)}."
@@ -167,6 +189,7 @@ def training_config(
     """
     from sknet._training.contract import TrainingConfig
 
+    parameters = plain_numbers(parameters)
     early_stopping, restore_best = parameters["early_stopping"], parameters["restore_best"]
     restores = early_stopping if restore_best is None else restore_best
     return TrainingConfig(

@@ -7,8 +7,9 @@ from typing import Any
 
 from sknet.optimizers import Optimizer
 
-# What is rebuilt when needed. It holds addresses of compiled code, which no copy may carry away.
-REBUILT = ("_cache", "_trainers")
+# What is rebuilt when needed. The first two hold addresses of compiled code, which no copy may
+# carry away.
+REBUILT = ("_cache", "_trainers", "_validated")
 
 # What a pickle of a fitted estimator has. The first two are written by fitting only, not by users
 # who set weights by hand.
@@ -61,7 +62,7 @@ def unpickled(estimator: str, state: dict[str, Any], required: Sequence[str]) ->
             {name: value for name, value in optimizer.items() if name != "name"}
         )
     if averaging is not None:
-        from sknet._engine.uninterrupted import load_engine
+        from sknet.estimators.engine import load_engine
 
         load_engine()
         from sknet._training.averaging import Averaging

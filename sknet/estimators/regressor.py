@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval
 
 from sknet.estimators.base import BaseMLP, can_fit_in_parts
 from sknet.estimators.data import GivenData
-from sknet.estimators.decorators import available_if, fit_context
+from sknet.estimators.decorators import available_if, partial_fit_context
 from sknet.estimators.parameters import RegisteredNames
 from sknet.estimators.targets import NumericTargets
 from sknet.losses import Loss
@@ -61,8 +61,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     power_t : float, default=0.5
         Exponent of the schedule 'invscaling', >= 0.
     max_iter : int, default=200
-        Maximum number of epochs (passes over the data), >= 1; for 'lbfgs' of
-        iterations.
+        Maximum number of epochs (passes over the data), or of 'lbfgs' iterations, >= 1.
     shuffle : bool, default=True
         Whether the samples are shuffled before each epoch.
     random_state : int, RandomState instance or None, default=None
@@ -96,7 +95,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Number > 0 that keeps Adam from dividing by zero.
     n_iter_no_change : int or inf, default=10
         Training stops after more than this number of epochs in a row without
-        progress.
+        progress, >= 1. inf trains for ``max_iter`` epochs.
     max_fun : int, default=15000
         Maximum number of evaluations of the loss by 'lbfgs', >= 1.
     n_jobs : int or None, default=None
@@ -106,7 +105,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         the same bits for every value.
     quantile : float or list of float, default=0.5
         Quantiles that ``loss='quantile'`` predicts, each in (0, 1). Several
-        quantiles are outputs of one network, side by side.
+        quantiles are outputs of one network, side by side; they are scored by
+        :func:`sknet.metrics.make_pinball_scorer`.
     non_crossing : bool, default=False
         Whether predicted quantiles are kept in increasing order.
     huber_delta : float, default=1.0
@@ -322,7 +322,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return loss.name, loss.settings(vars(self))
 
     @available_if(can_fit_in_parts)
-    @fit_context(prefer_skip_nested_validation=True)
+    @partial_fit_context
     def partial_fit(
         self,
         X: Any,

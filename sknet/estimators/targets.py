@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.metrics import d2_pinball_score, r2_score
+import scipy.sparse as sp
+from sklearn.metrics import r2_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import (
@@ -18,6 +21,7 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import check_is_fitted
 
 from sknet.losses import Loss
+from sknet.metrics import d2_pinball_score
 
 if TYPE_CHECKING:
     from sknet._network.network import Network
@@ -51,6 +55,11 @@ class ClassTargets:
     @staticmethod
     def check_kind(y: np.ndarray) -> None:
         """Raise ValueError if y is no classification target that one network takes."""
+        if _has_objects(y):
+            raise ValueError(
+                "Unknown label type: y has the dtype object, which only strings may have, and "
+                f"labels of the types {_names_of_types(y)}. Give {_of_one_type(y)}."
+            )
         check_classification_targets(y)
         if type_of_target(y, input_name="y") == "multiclass-multioutput":
             raise ValueError(
@@ -65,11 +74,10 @@ class ClassTargets:
         It is None if y has classes that the targets do not have, or is of
         another kind.
         """
-        y = np.asarray(y)
         if self.is_multilabel:
-            is_same_kind = y.ndim == 2 and y.shape[1] == len(self.classes)
-            return self.label_binarizer.transform(y) if is_same_kind else None
-        if y.ndim != 1:
+            is_same_kind = type_of_target(y, input_name="y").startswith("multilabel")
+            return as_indicators(y) if is_same_kind and y.shape[1] == len(self.classes) else None
+        if y.ndim != 1 or _has_objects(y):
             return None
         codes = np.searchsorted(self.classes, y)
         codes[codes == len(self.classes)] = 0
@@ -129,11 +137,22 @@ class ClassTargets:
         """
         encoded = self.encode(y)
         if encoded is None and not self.is_multilabel and np.ndim(y) == 1:
+            self.check_kind(y)
             unknown = np.setdiff1d(y, self.classes)
             raise ValueError(
                 f"y_val has classes that y has not: {unknown}. The classes are {self.classes}."
             )
         return np.empty((0, 0)) if encoded is None else encoded
+
+    def missing(self, targets: np.ndarray) -> np.ndarray:
+        """Return the classes that have no members; for multilabel targets none."""
+        if self.is_multilabel:
+            return self.classes[:0]
+        return np.delete(self.classes, np.unique(targets).astype(np.intp))
+
+    def as_scored(self, y: Any) -> Any:
+        """Return labels as scorers compare them with predictions, which have only 0 and 1."""
+        return as_indicators(y) if self.is_multilabel else y
 
     def decode(self, scores: np.ndarray) -> np.ndarray:
         """Return the most probable labels by raw scores."""
@@ -159,14 +178,34 @@ class ClassTargets:
         """Return the number of units of the last layer."""
         return len(self.classes) if self.is_multiclass else targets.shape[1]
 
-    def strata(self, targets: np.ndarray) -> np.ndarray | None:
-        """Return what the validation split is stratified by.
+    def strata(self, targets: np.ndarray, fraction: float, *, is_scored: bool) -> np.ndarray | None:
+        """Return the labels that the validation split is stratified by, or None.
 
         As in scikit-learn's code that is two classes only, although its
-        documentation says "except multilabel".
+        documentation says "except multilabel". Several classes are stratified for
+        the parameter `scoring`, since many scorers need every class.
+
+        Parameters
+        ----------
+        targets : ndarray of shape (n_samples, n_targets)
+        fraction : float
+            Of the samples, which is held out.
+        is_scored : bool
+            Whether `scoring` is given.
         """
         is_binary = not self.is_multiclass and targets.shape[1] == 1
-        return targets[:, 0] if is_binary else None
+        is_needed = self.is_multiclass and is_scored
+        codes = targets[:, 0].astype(np.intp)
+        if is_binary or (is_needed and self._can_be_stratified(codes, fraction)):
+            return self.classes[codes]
+        return None
+
+    def _can_be_stratified(self, codes: np.ndarray, fraction: float) -> bool:
+        """Return whether each class has two members, and each part has room for all classes."""
+        counts = np.bincount(codes, minlength=len(self.classes))
+        n_held_out = ceil(fraction * codes.size)
+        has_room = counts.size <= min(n_held_out, codes.size - n_held_out)
+        return has_room and bool(counts.min() >= 2)
 
     def class_weights(self, y: np.ndarray, given: Any) -> list[np.ndarray]:
         """Return the weights of classes, one table for each column of targets; [] for None.
@@ -188,7 +227,7 @@ class ClassTargets:
         if not self.is_multilabel:
             kinds, columns, classes = [given], [y], self.classes
         else:
-            columns, classes = list(np.asarray(y).T), np.array([0, 1])
+            columns, classes = list(as_indicators(y).T), np.array([0, 1], np.int64)
             kinds = [given] * len(columns) if isinstance(given, str) else given
             if isinstance(kinds, dict) or len(kinds) != len(columns):
                 raise ValueError(
@@ -242,6 +281,14 @@ class NumericTargets:
 
     encode_validation = encode
 
+    def missing(self, targets: np.ndarray) -> np.ndarray:
+        """Return no classes: numbers have none."""
+        return np.empty(0)
+
+    def as_scored(self, y: Any) -> Any:
+        """Return y: scorers take numbers as they were given."""
+        return y
+
     def decode(self, predicted: np.ndarray) -> np.ndarray:
         """Return predictions, as one vector where there is one output."""
         return predicted[:, 0] if predicted.shape[1] == 1 else predicted
@@ -264,18 +311,13 @@ class NumericTargets:
         if not self.quantiles:
             with np.errstate(over="ignore", invalid="ignore"):
                 return float(r2_score(y, predicted, sample_weight=weights))
-        scores = [
-            d2_pinball_score(y[:, j], column, sample_weight=weights, alpha=quantile)
-            for j, columns in enumerate(np.split(predicted.T, y.shape[1]))
-            for column, quantile in zip(columns, self.quantiles, strict=True)
-        ]
-        return float(np.mean(scores))
+        return d2_pinball_score(y, predicted, quantile=self.quantiles, sample_weight=weights)
 
     def n_outputs(self, targets: np.ndarray, parameters: Mapping[str, Any]) -> int:
         """Return the number of units of the last layer."""
         return self.loss.n_outputs(targets.shape[1], parameters)
 
-    def strata(self, targets: np.ndarray) -> np.ndarray | None:
+    def strata(self, targets: np.ndarray, fraction: float, *, is_scored: bool) -> np.ndarray | None:
         """Return None: numbers are not stratified."""
         return None
 
@@ -285,6 +327,52 @@ class NumericTargets:
 
 
 Targets = ClassTargets | NumericTargets
+
+
+def as_indicators(y: Any) -> np.ndarray:
+    """Return 1 where an indicator matrix has a label, and 0 elsewhere.
+
+    As in scikit-learn every value but 0 stands for a label. Values of two labels
+    would all be labels then, and are refused.
+
+    Parameters
+    ----------
+    y : {array-like, sparse matrix} of shape (n_samples, n_labels)
+
+    Raises
+    ------
+    ValueError
+        If y has negative values, or several values that are not 0.
+    """
+    y = y.toarray() if sp.issparse(y) else np.asarray(y)
+    is_present = y != 0
+    given = y[is_present]
+    if given.size and not 0 < given.min() == given.max():
+        raise ValueError(
+            f"y is an indicator matrix of the values {np.unique(y)}. It must have 0 where a label "
+            "is absent, and one positive value where it is present. Give y == value, with the "
+            "value that stands for a label."
+        )
+    return is_present.astype(np.int64)
+
+
+def _has_objects(y: Any) -> bool:
+    """Return whether labels are Python objects that are no strings, which NumPy cannot sort."""
+    return y.dtype == object and not all(isinstance(label, str) for label in y.flat)
+
+
+def _names_of_types(y: np.ndarray) -> str:
+    return ", ".join(sorted({type(label).__name__ for label in y.flat}))
+
+
+def _of_one_type(y: np.ndarray) -> str:
+    """Return what makes labels of the dtype object usable, as code."""
+    if any(label is None for label in y.flat):
+        return "the rows that have a label, without None"
+    for dtype, kinds in (("bool", (bool, np.bool_)), ("int", Integral), ("float", Real)):
+        if all(isinstance(label, kinds) for label in y.flat):
+            return f"y.astype({dtype})"
+    return "y.astype(str)"
 
 
 def encode_labels(
@@ -312,7 +400,8 @@ def encode_labels(
         is_known = True
     if is_known and (model.warm_start or is_incremental):
         targets = fitted_targets(model, vars(model))
-        return targets, targets.encode_again(y, same_classes=model.warm_start)
+        is_warm_fit = model.warm_start and not is_incremental
+        return targets, targets.encode_again(y, same_classes=is_warm_fit)
     ClassTargets.check_kind(y)
     targets = ClassTargets.of(y)
     model._label_binarizer, model.classes_ = targets.label_binarizer, targets.classes

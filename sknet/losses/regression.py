@@ -16,6 +16,11 @@ import numpy as np
 from sknet._engine.functions import exp, row, tanh
 from sknet.losses.base import Loss, WithExp, WithIdentity
 
+# What to do where only the scale of targets is to be changed, not their sign.
+NOT_CENTRED = (
+    "To scale y without centring it, use sklearn.preprocessing.StandardScaler(with_mean=False)."
+)
+
 
 class SquaredError(WithIdentity, name="squared_error"):
     """Half the squared error.
@@ -271,7 +276,7 @@ class Poisson(WithExp, name="poisson"):
             raise ValueError(
                 f"y has negative values (the least is {y.min():g}), which are out of the valid "
                 "range of the loss 'poisson': all y >= 0. Use loss='squared_error', or targets "
-                "that are counts or rates."
+                f"that are counts or rates. {NOT_CENTRED}"
             )
 
 
@@ -308,10 +313,11 @@ class Gamma(WithExp, name="gamma"):
     def check_targets(y: np.ndarray) -> None:
         """Raise ValueError if `y` has a value that is not positive."""
         if y.min() <= 0:
+            zeros = "loss='poisson', which accepts zeros, or " if y.min() == 0 else ""
             raise ValueError(
                 f"y has values that are not positive (the least is {y.min():g}), which are out of "
-                "the valid range of the loss 'gamma': all y > 0. Use loss='poisson', which accepts "
-                "zeros, or loss='squared_error'."
+                f"the valid range of the loss 'gamma': all y > 0. Use {zeros}"
+                f"loss='squared_error'. {NOT_CENTRED}"
             )
 
 

@@ -7,8 +7,9 @@ from factories import classifier
 from numpy.testing import assert_array_equal
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import KFold, train_test_split
 from sklearn.utils.fixes import parse_version
 from versions import SKLEARN
 
@@ -71,3 +72,28 @@ def test_calibration_goes_by_raw_scores(method, cancer, monkeypatch):
     monkeypatch.delattr(MLPClassifier, "predict_proba")
     model = CalibratedClassifierCV(FrozenEstimator(net), method=method).fit(X, y)
     assert model.score(X, y) > 0.93
+
+
+@pytest.mark.parametrize("ensemble", [True, False])
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+def test_folds_that_are_not_stratified(method, ensemble, cancer):
+    X, y = cancer
+    model = CalibratedClassifierCV(classifier(), method=method, cv=KFold(3), ensemble=ensemble)
+    assert model.fit(X, y).score(X, y) > 0.9
+
+
+@pytest.mark.parametrize("net", [classifier(), LogisticRegression()], ids=["net", "logistic"])
+def test_folds_that_lack_a_class(net, iris):
+    """Scores of two classes are one column, which cannot be told apart among three classes.
+
+    scikit-learn says so of every classifier with a `decision_function`, and how to help it.
+    """
+    X, y = iris
+    model = CalibratedClassifierCV(net, cv=KFold(3), ensemble=False)
+    message = "Only 2 class/es in training fold, but 3 in overall dataset.*stratified folds"
+    with (
+        pytest.warns(RuntimeWarning, match="Number of classes in training fold"),
+        pytest.raises(ValueError, match=message),
+    ):
+        model.fit(X, y)
+    assert CalibratedClassifierCV(net, cv=3, ensemble=False).fit(X, y).score(X, y) > 0.7

@@ -102,3 +102,55 @@ def test_predictions_come_out_as_arrays_from_frames():
     X, y = load_iris(return_X_y=True, as_frame=True)
     model = make_pipeline(StandardScaler().set_output(transform="pandas"), classifier()).fit(X, y)
     assert type(model.predict(X)) is type(model.predict_proba(X)) is np.ndarray
+
+
+def single(X):
+    return pd.DataFrame(X, columns=list("abcd"), dtype=np.float32)
+
+
+SINGLE_FRAMES = {
+    "pandas": single,
+    "pandas, nullable": lambda X: single(X).astype("Float32"),
+    "pandas, partly nullable": lambda X: single(X).astype({"a": "Float32"}),
+    "pandas, sparse": lambda X: single(X).astype(pd.SparseDtype("float32", 0)),
+    "polars": lambda X: pl.DataFrame({c: X[:, j].astype(np.float32) for j, c in enumerate("abcd")}),
+}
+
+
+@pytest.mark.parametrize("form", SINGLE_FRAMES)
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "early_stopping"])
+def test_frames_of_float32_train_in_float32(form, method):
+    X, y = load_iris(return_X_y=True)
+    frame, single = SINGLE_FRAMES[form](X), X.astype(np.float32)
+    ours, expected = (classifier(early_stopping=method == "early_stopping") for _ in range(2))
+    for model, data in ((ours, frame), (expected, single)):
+        if method == "partial_fit":
+            model.partial_fit(data, y, classes=[0, 1, 2])
+        else:
+            model.fit(data, y)
+    assert ours.coefs_[0].dtype == np.float32
+    assert_array_equal(ours.predict_proba(frame), expected.predict_proba(single))
+
+
+DOUBLE_FRAMES = {
+    "pandas, nullable": lambda X: pd.DataFrame(X, columns=list("abcd")).astype("Float64"),
+    "pandas, one double": lambda X: single(X).astype("Float32").astype({"a": "Float64"}),
+    # int32 and float32 together need float64, as in numpy.result_type.
+    "pandas, integers": lambda X: single(X).astype("Float32").round().astype({"a": "Int32"}),
+    "polars, one double": lambda X: SINGLE_FRAMES["polars"](X).with_columns(
+        pl.col("a").cast(float)
+    ),
+}
+
+
+@pytest.mark.parametrize("form", DOUBLE_FRAMES)
+def test_other_frames_train_in_float64(form):
+    X, y = load_iris(return_X_y=True)
+    assert classifier(max_iter=1).fit(DOUBLE_FRAMES[form](X), y).coefs_[0].dtype == np.float64
+
+
+@pytest.mark.parametrize("column", [["a"] * 150, pd.date_range("2020", periods=150)])
+def test_columns_that_are_no_numbers(column):
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises((ValueError, TypeError), match=r"could not convert|promot|dtype"):
+        classifier().fit(single(X).assign(e=column), y)

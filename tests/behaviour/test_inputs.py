@@ -504,8 +504,8 @@ def test_interruption_by_a_scorer_keeps_the_whole_steps(small):
 def test_interruption_with_early_stopping_restores_the_best_epoch(small):
     # Steps so large that the second and third epochs are worse than the first.
     parameters = {"early_stopping": True, "validation_fraction": 0.5}
-    parameters |= {"learning_rate_init": 0.1, "random_state": 3}
-    best = classifier(max_iter=1, **parameters).fit(*small)
+    parameters |= {"learning_rate_init": 0.2, "random_state": 3}
+    best = classifier(max_iter=1, scoring="accuracy", **parameters).fit(*small)
     scored = classifier(max_iter=50, scoring=interrupting_scorer(at=4), **parameters)
     with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
         model = scored.fit(*small)
@@ -526,3 +526,29 @@ def test_an_interrupted_model_can_go_on(small):
         model.fit(*small)
     loss = model.loss_
     assert model.set_params(max_iter=20, learning_rate="constant").fit(*small).loss_ < loss
+
+
+# Large numbers.
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e38), (np.float64, 1.7e308)])
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray, sp.csr_array])
+def test_large_finite_numbers_raise_no_warnings(dtype, size, layout, small):
+    """Their sum overflows, also to infinity minus infinity, and says nothing of them."""
+    X, y = small
+    large = (size * np.sign(X - 0.5)).astype(dtype)
+    with np.errstate(invalid="ignore", over="ignore"):
+        assert np.isnan(large.sum()) or np.isinf(abs(large).sum())
+    tiny = classifier(max_iter=1).fit(X.astype(dtype), y)
+    tiny.predict(layout(large))
+    with pytest.raises(ValueError, match="non-finite parameter weights or loss in epoch 1"):
+        regressor(max_iter=1).fit(layout(large), X[:, 0])
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_numbers_beyond_the_dtype_of_the_weights_raise_no_warnings(small):
+    X, y = small
+    model = classifier(max_iter=1).fit(X.astype(np.float32), y)
+    with pytest.raises(ValueError, match=r"too large for dtype\('float32'\)"):
+        model.predict(X * 1e300)

@@ -14,6 +14,7 @@ from sklearn.multioutput import (
     MultiOutputRegressor,
     RegressorChain,
 )
+from sklearn.tree import DecisionTreeClassifier
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -66,3 +67,23 @@ def test_one_regressor_for_each_target(meta, progress):
     ours, theirs = (meta(regressor(library)).fit(X, y) for library in BOTH)
     assert ours.score(X, y) > 0.4
     assert_allclose(ours.predict(X), theirs.predict(X), rtol=0, atol=ATOL)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_label_that_all_samples_have_or_none(value, digit_labels):
+    """One column of probability 1, as of scikit-learn's trees; scikit-learn's MLP has two.
+
+    A chain cannot tell "never" from "always" by them: it reads the last class. It
+    refuses one column, where two would give it the probability of the wrong label.
+    """
+    X, labels = digit_labels
+    y = np.column_stack([labels[:, 0], np.full(len(X), value)])
+    chain = ClassifierChain(classifier()).fit(X, y)
+    assert_array_equal(chain.predict(X)[:, 1], y[:, 1])
+    for net in (classifier(), DecisionTreeClassifier()):
+        with pytest.raises(ValueError, match="need classifier with two classes"):
+            ClassifierChain(net).fit(X, y).predict_proba(X)
+    own = MultiOutputClassifier(classifier()).fit(X, y)
+    tree = MultiOutputClassifier(DecisionTreeClassifier()).fit(X, y)
+    assert_array_equal(own.predict_proba(X)[1], tree.predict_proba(X)[1])
+    assert_array_equal(own.classes_[1], [value])

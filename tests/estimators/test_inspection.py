@@ -390,13 +390,46 @@ def test_names_of_features_are_checked_and_not_warned_about(rows):
         input_gradients(net, frame[list("edcba")], 0)
 
 
-@pytest.mark.parametrize("target", [3, "a", [0, 1]])
-def test_no_such_class(rows, net, target):
-    with pytest.raises(ValueError, match=r"not a class of the network: give one of \[0, 1, 2\]"):
+@pytest.mark.parametrize(
+    "form", [np.asarray, list, pd.Series, lambda y: pd.Series(y, list("z" * len(y)))]
+)
+@pytest.mark.parametrize("labels", [[0, 1, 2], ["a", "b", "c"], ["x", "y"]])
+def test_a_target_for_each_row(rows, form, labels):
+    """Each row is that of the gradient by its own class alone."""
+    X, y = rows
+    y = np.array(labels)[y % len(labels)]
+    net = MLPClassifier(**SMALL).fit(X, y)
+    found = input_gradients(net, X, form(y))
+    for label in labels:
+        assert_array_equal(found[y == label], input_gradients(net, X, label)[y == label])
+    assert_array_equal(input_gradients(net, X, net.predict(X)), input_gradients(net, X))
+
+
+def test_an_output_for_each_row(diabetes):
+    X, y = diabetes
+    net = MLPRegressor(**SMALL).fit(X, np.c_[y, -y])
+    outputs = np.arange(len(X)) % 2
+    found = input_gradients(net, X, outputs)
+    for output in (0, 1):
+        here = outputs == output
+        assert_array_equal(found[here], input_gradients(net, X, output)[here])
+
+
+@pytest.mark.parametrize("target", [[0], [0, 1], [[0]], np.zeros((3, 1), int)])
+def test_targets_of_other_rows(rows, net, target):
+    message = rf"target has the shape \({np.shape(target)[0]},.*X has {len(rows[0])} rows"
+    with pytest.raises(ValueError, match=message):
         input_gradients(net, rows[0], target)
 
 
-@pytest.mark.parametrize("target", [None, 2, -1, "a"])
+@pytest.mark.parametrize("target", [3, "a", 0.5, 3 * [0] + [7]])
+def test_no_such_class(rows, net, target):
+    X = rows[0][:4]
+    with pytest.raises(ValueError, match=r"not a class of the network: give one of \[0, 1, 2\]"):
+        input_gradients(net, X, target)
+
+
+@pytest.mark.parametrize("target", [None, 2, -1, "a", 0.0, 441 * [0] + [2], 442 * [0.0]])
 def test_no_such_output(diabetes, target):
     X, y = diabetes
     net = MLPRegressor(**SMALL).fit(X, np.c_[y, y])

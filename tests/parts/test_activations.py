@@ -11,7 +11,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, ndtr
 
-from sknet._engine.compilation import OPTIONS
+from sknet._engine.compilation import ELEMENTWISE_OPTIONS
+from sknet._engine.program import Program, run_program
 from sknet.activations import Activation
 
 DTYPES = [np.float64, np.float32]
@@ -49,9 +50,11 @@ ERRORS = {
 
 @cache
 def compiled(name):
-    """Return `forward` and `backward` of an activation, compiled with the package's options."""
+    """Return `forward` and `backward` of an activation, compiled as in the package."""
     part = Activation.table[name]
-    return numba.njit(**OPTIONS)(part.forward), numba.njit(**OPTIONS)(part.backward)
+    return numba.njit(**ELEMENTWISE_OPTIONS)(part.forward), numba.njit(**ELEMENTWISE_OPTIONS)(
+        part.backward
+    )
 
 
 def forward(name, z):
@@ -181,3 +184,27 @@ def test_selu_keeps_mean_and_variance():
     weights = 10 * np.tile(w, 2) * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
     f = forward("selu", z)
     assert_allclose([weights @ f, weights @ f**2], [0, 1], atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", Activation.table)
+def test_an_element_does_not_depend_on_its_place(name, dtype):
+    """The bits are the same alone, in the vectorised body of a loop, and in its remainder."""
+    part = Activation.table[name]
+    rng = np.random.RandomState(0)
+    z, deltas = (rng.normal(scale=3, size=101).astype(dtype) for _ in range(2))
+
+    def run(z, delta):
+        a, delta = z.copy(), delta.copy()
+        program = Program(z.dtype)
+        program.add(part.forward, a)
+        program.add(part.backward, z if part.needs_input else z[:0], a, delta)
+        run_program(program.finish().instructions, 2, a)
+        return a, delta
+
+    together = run(z, deltas)
+    for n in (1, 2, 5, 16, 33):
+        for start in range(z.size - n + 1):
+            places = slice(start, start + n)
+            for alone, whole in zip(run(z[places], deltas[places]), together, strict=True):
+                assert_array_equal(alone, whole[places])

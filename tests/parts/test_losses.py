@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any, NamedTuple
 
 import naive
@@ -324,6 +325,24 @@ def test_wrong_targets(loss, y):
         MLPRegressor(loss=loss).fit(np.eye(3), y)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("loss", "least", "advised"),
+    [
+        ("gamma", 0.0, {"poisson", "squared_error"}),
+        ("gamma", -1.0, {"squared_error"}),
+        ("poisson", -1.0, {"squared_error"}),
+    ],
+)
+def test_losses_that_are_advised_take_the_targets(loss, least, advised):
+    X, y = np.eye(3), np.array([1.0, least, 2.0])
+    with pytest.raises(ValueError, match=r"StandardScaler\(with_mean=False\)") as caught:
+        MLPRegressor(loss=loss, max_iter=1).fit(X, y)
+    assert set(re.findall(r"loss='(\w+)'", str(caught.value))) == advised
+    for other in advised:
+        MLPRegressor(loss=other, max_iter=1).fit(X, y)
+
+
 # Linear models. The objective is (sum_i w_i loss_i + alpha / 2 sum W**2) / sum_i w_i.
 
 ALPHA = 200.0  # at least a fifth of the sum of weights, so that the minimum is well-conditioned
@@ -497,3 +516,16 @@ def test_label_smoothing_and_calibration(digits, seed, wrong, smoothing, helps):
         assert model.score(X, y) > 0.99
         errors.append(calibration_error(model.predict_proba(X_test), y_test))
     assert (errors[1] < errors[0] / 1.5) if helps else (errors[1] > errors[0] * 1.5)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@every_case
+def test_a_row_does_not_depend_on_the_others(case, dtype):
+    """Value, derivatives and prediction have the same bits in every batch, at every place of it."""
+    arrays = [np.asarray(a, dtype) for a in batch(case)]
+    together = run(case, *arrays)
+    for n in (1, 2, 5, 16):
+        for start in range(len(arrays[0]) - n + 1):
+            rows = slice(start, start + n)
+            for part, whole in zip(run(case, *(a[rows] for a in arrays)), together, strict=True):
+                assert_array_equal(part, whole[rows])

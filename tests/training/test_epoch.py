@@ -9,7 +9,8 @@ from numpy.testing import assert_array_equal
 
 from sknet._engine import threads
 from sknet._engine.compilation import PYTHON_MODE
-from sknet._engine.memory import as_kernel_input
+from sknet._engine.kernels import ABANDONED, N_DONE, N_LEFT
+from sknet._engine.memory import as_kernel_input, read_only
 from sknet._engine.threads import ThreadTeam
 from sknet._network.layout import Layout
 from sknet._network.network import Network
@@ -199,3 +200,32 @@ def test_objective_is_that_of_whole_steps(many_threads, monkeypatch):
     assert list(by_step) == [0, 1, 2]
     # The loss of each step is larger than 0, and is added to those before.
     assert objectives[0] == 0 < objectives[1] < objectives[2]
+
+
+@pytest.mark.parametrize("takes_steps", [True, False], ids=["steps", "gradient"])
+def test_a_minibatch_without_weight_is_left_out(takes_steps):
+    """It counts as a step, and changes nothing: the others do the same when they begin there."""
+    batch_size, results = 4, []
+    for first in (0, batch_size):
+        runner, rows = make_runner(3 * batch_size, batch_size, False, float, "plain", takes_steps)
+        if takes_steps:
+            runner.optimizer.t = first // batch_size
+        rates = np.array([0.3, 0.2, 0.1])[first // batch_size :]
+        with ThreadTeam(1, 1.0) as team:
+            objective = runner.run(team, rows[first:], rates)
+        assert runner.n_steps == rates.size
+        results.append([objective, runner.network.params, runner.grad])
+    assert_same_results(*results)
+
+
+def test_an_abandoned_program_stops_before_its_step():
+    runner, rows = make_runner(12, 4, False, float, "plain", True)
+    before = runner.network.params.copy()
+    (thread,) = runner._threads(1)
+    thread.program.begin(0, 0)
+    thread.program.counters[N_LEFT] = 10**6
+    thread.program.scalars[ABANDONED] = 1  # as a meeting does that others will not reach
+    rates, constants = runner._per_step(np.full(3, 0.1), 0)
+    thread.run((read_only(runner.data.weights), rows[4:], rates, constants[1:]))
+    assert thread.program.counters[N_DONE] == 0
+    assert_array_equal(runner.network.params, before)

@@ -16,6 +16,7 @@ from sknet import (
 )
 from sknet.activations import Activation
 from sknet.losses import Loss
+from sknet.metrics import make_pinball_scorer
 
 
 def halve(fraction: float) -> float:
@@ -64,7 +65,8 @@ def classify(X: np.ndarray, y: np.ndarray) -> float:
 def regress(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Fit a regressor, and return its predictions."""
     model = MLPRegressor("quantile", 10, quantile=[0.1, 0.9], non_crossing=True, max_iter=3)
-    return model.fit(X, y).predict(X)
+    print(make_pinball_scorer([0.1, 0.9])(model.fit(X, y), X, y))
+    return model.predict(X)
 
 
 def main() -> None:
