@@ -305,8 +305,7 @@ class NumericTargets:
     def score_of_predictions(self, y: np.ndarray, predicted: np.ndarray, weights: Any) -> float:
         """Return R2, or for quantiles the mean D2 of the pinball losses.
 
-        R2 is -inf where the squares of large errors overflow, NaN if they count
-        for nothing besides.
+        R2 is -inf, or NaN with weights of 0, where squares of large errors overflow.
         """
         if not self.quantiles:
             with np.errstate(over="ignore", invalid="ignore"):
