@@ -241,6 +241,8 @@ ONLY_THEIRS = (
     # Minibatches whose weights are all zero are left out.
     "Solver produced non-finite parameter weights",
     "Weights sum to zero",
+    # A warm start may go on by `partial_fit` with some of the classes.
+    "warm_start can only be used where `y` has the same classes",
     # A sparse y of one column is taken like one of several.
     "Sparse data was passed for y",
 )
