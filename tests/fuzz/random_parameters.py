@@ -215,6 +215,6 @@ def new_of_sklearn(estimator: str, parameters: dict[str, Any]) -> Any:
     # It computes with batch_size in whatever integers that is given in, which may overflow.
     plain = {k: int(v) if isinstance(v, np.integer) else v for k, v in known.items()}
     # Below the smallest normal number we take 0.
-    if 0 < known.get("alpha", 1) < np.finfo(float).tiny:
+    if isinstance(known.get("alpha"), float) and 0 < known["alpha"] < np.finfo(float).tiny:
         plain["alpha"] = 0.0
     return getattr(sklearn.neural_network, estimator)(**plain)
