@@ -41,14 +41,14 @@ def watched(*recipe: object) -> Iterator[None]:
     folder = ROOT / ".hypothesis" / "running"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{os.getpid()}.txt"
-    with open(path, "w") as file:
-        print(*recipe, sep="\n", file=file, flush=True)
-        faulthandler.dump_traceback_later(SECONDS, exit=True, file=file)
-        try:
+    try:
+        with open(path, "w") as file:
+            print(*recipe, sep="\n", file=file, flush=True)
+            faulthandler.dump_traceback_later(SECONDS, exit=True, file=file)
             yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-    path.unlink()
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        path.unlink()
 
 
 class Result(NamedTuple):
@@ -120,7 +120,7 @@ def assert_clear(error: Exception) -> None:
 def contents(value: Any) -> Any:
     """Return a deep copy of data, without what sparse matrices note of themselves."""
     if sp.issparse(value):
-        names = ("data", "indices", "indptr", "coords", "offsets", "rows", "_dict")
+        names = ("data", "indices", "indptr", "row", "col", "offsets", "rows", "_dict")
         arrays = {name: getattr(value, name) for name in names if hasattr(value, name)}
         return copy.deepcopy((value.shape, arrays))
     if isinstance(value, pd.DataFrame | pd.Series):
