@@ -3,6 +3,9 @@
 In plain Python they call NumPy. For compiled code, `vector_math` implements exp,
 tanh and fma, and `views` implements the other functions. Numba's own exp and tanh
 are slower, and its own views take several times as long to compile.
+
+Compiled code does not check where a view ends. Plain Python does, so that it finds
+what compiled code would read or write beside its arrays.
 """
 
 from __future__ import annotations
@@ -58,9 +61,11 @@ def row(a: np.ndarray, i: int) -> np.ndarray:
 
 def vector(flat: np.ndarray, start: int, length: int) -> np.ndarray:
     """Return a view of part of a vector."""
+    if not 0 <= start <= start + length <= flat.size:
+        raise IndexError(f"numbers {start} to {start + length} of a vector of {flat.size}")
     return flat[start : start + length]
 
 
 def matrix(flat: np.ndarray, start: int, n_rows: int, n_columns: int) -> np.ndarray:
     """Return a view of part of a vector as a contiguous matrix."""
-    return flat[start : start + n_rows * n_columns].reshape(n_rows, n_columns)
+    return vector(flat, start, n_rows * n_columns).reshape(n_rows, n_columns)

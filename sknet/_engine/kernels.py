@@ -33,9 +33,9 @@ SEED, LAYER, FIRST_ROW = range(3)
 # `hash32` returns numbers below HASH_RANGE. Half of its bits are numbers below HALF_RANGE.
 HASH_RANGE, HALF_RANGE, HALF_MASK = 2**32, 2**16, 2**16 - 1
 
-# Entries of the `settings` of functions that update parameters. The first N_WEIGHTS parameters are
-# weights, which penalties and decay apply to. STEP_ADDRESS is the address of an optimiser's step,
-# or NO_STEP.
+# Entries of the `settings` of functions that update parameters. The first N_WEIGHTS parameters, or
+# all where there are fewer, are weights, which penalties and decay apply to. STEP_ADDRESS is the
+# address of an optimiser's step, or NO_STEP.
 N_SLOTS, N_WEIGHTS, STEP_ADDRESS = range(3)
 NO_STEP = -1
 
@@ -111,7 +111,7 @@ def decay(params, scalars, settings):
     algorithm 2.
     """
     keep = params.dtype.type(1 - scalars[RATE] * scalars[DECAY])
-    W = vector(params, 0, max(0, min(params.size, settings[N_WEIGHTS])))
+    W = vector(params, 0, min(params.size, settings[N_WEIGHTS]))
     for i in range(W.size):
         W[i] *= keep
 
@@ -152,7 +152,7 @@ def project_to_orthant(params, grad, previous_params, settings):
     ----------
     Andrew, G., Gao, J. (2007), as above, section 3.2: constraining the step.
     """
-    W = vector(params, 0, max(0, min(params.size, settings[N_WEIGHTS])))
+    W = vector(params, 0, min(params.size, settings[N_WEIGHTS]))
     zero = params.dtype.type(0)
     for i in range(W.size):
         side = previous_params[i] if previous_params[i] != zero else -grad[i]

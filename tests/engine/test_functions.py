@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sknet._engine.compilation import OPTIONS
-from sknet._engine.functions import exp, flat, tanh
+from sknet._engine.functions import exp, flat, matrix, tanh, vector
 
 
 @numba.njit(**OPTIONS)
@@ -66,3 +66,22 @@ def test_flat_is_a_view():
     a = np.zeros((3, 4))
     assert np.shares_memory(compiled_flat(a), a)
     assert compiled_flat(a).shape == flat(a).shape == (12,)
+
+
+@pytest.mark.parametrize(("start", "length"), [(-1, 1), (0, -1), (0, 7), (5, 2), (7, 0)])
+def test_plain_python_finds_views_that_end_elsewhere(start, length):
+    """NumPy's slices would be cut off in silence."""
+    with pytest.raises(IndexError, match=f"numbers {start} to {start + length} of a vector of 6"):
+        vector(np.arange(6.0), start, length)
+    with pytest.raises(IndexError):
+        matrix(np.arange(6.0), start, length, 1)
+
+
+def test_views_share_memory():
+    a = np.arange(6.0)
+    assert_array_equal(vector(a, 1, 0), [])
+    assert_array_equal(vector(a, 0, 6), a)
+    assert_array_equal(vector(a, 2, 3), [2, 3, 4])
+    assert_array_equal(matrix(a, 2, 2, 2), [[2, 3], [4, 5]])
+    for view in (vector(a, 2, 3), matrix(a, 2, 2, 2)):
+        assert np.shares_memory(view, a)

@@ -358,8 +358,9 @@ def test_add_l1_subgradient(size, n_weights, dtype):
 def test_project_to_orthant(size, n_weights, dtype):
     """A weight keeps the sign it had, or if it was 0 that of a step against the gradient."""
     params, grad, previous = (with_zeros(normal(size, dtype, seed)) for seed in range(3))
-    # All combinations of signs, zero among them, follow each other in the first block.
-    signs = np.array(list(np.ndindex(3, 3, 3)))[:size].T - 1
+    # All combinations of signs, zero among them, follow each other in the first block. The first
+    # one is among those that change a weight.
+    signs = (np.array(list(np.ndindex(3, 3, 3)))[:size].T - 1) * [[1], [1], [-1]]
     n = signs.shape[1]
     for values, sign in zip((params, grad, previous), signs, strict=True):
         values[:n] = sign * (1 + np.abs(values[:n]))
@@ -511,6 +512,14 @@ def test_apply_dropout(shape, rate, dtype):
     expected = np.where(kept, wide(a) / (1 - rate), 0)
     assert_close(after, expected, expected, 2, dtype)
     assert_array_equal(after == 0, ~kept)
+
+
+def test_a_unit_whose_bits_are_the_threshold_is_kept():
+    """A share of `rate` of the 2**32 numbers is below rate * 2**32, which float64 holds exactly."""
+    threshold = int(hashes((1, 1), 11, 2, 5, 0)[0, 0])
+    for bits, is_kept in [(threshold, True), (threshold + 1, False)]:
+        after = random_call(apply_dropout, np.float64, np.ones((1, 1)), bits / 2**32)
+        assert bool(after[0, 0]) == is_kept
 
 
 @both_dtypes
