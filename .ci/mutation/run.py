@@ -247,6 +247,7 @@ def survivors_of(target: dict[str, Any], found: list[Mutant], n_jobs: int) -> li
         failed = 1
     process.join()
     if failed:
+        log.seek(0)
         sys.exit(f"{target['source']}: its tests fail without a change\n{log.read()}")
     anew = [mutant for mutant in found if mutant.change in set(outside)]
     path = ROOT / target["source"]

@@ -33,8 +33,8 @@ def early_stopping(best_loss=None, best_score=None, **config):
     defaults = {
         "max_iter": 9, "n_epochs": 9, "batch_size": 2, "shuffle": False, "tol": 0.25,
         "watch": "score" if best_loss is None else "loss", "patience": 2, "keep_best": None,
-        "schedule": schedule_for("constant", {"warmup_fraction": 0.0}), "regularization": Regularization(),
-        "n_jobs": None, "max_fun": 9,
+        "schedule": schedule_for("constant", {"warmup_fraction": 0.0}),
+        "regularization": Regularization(), "n_jobs": None, "max_fun": 9,
     }  # fmt: skip
     return EarlyStopping(TrainingConfig(**{**defaults, **config}), Records(best_loss, best_score))
 
@@ -89,9 +89,9 @@ def test_scores_are_counted_as_by_scikit_learn(scores, tol):
 def test_the_other_quantity_is_noted_but_does_not_count():
     """The training loss is watched, and the best score chooses the weights."""
     watcher = early_stopping(best_loss=np.inf, best_score=-np.inf, keep_best="score")
-    assert watch(watcher, [3.0, 2.0, 2.0], [0.5, 0.75, 0.125]) == [0, 0, 1]
-    assert (watcher.records.best_loss, watcher.records.best_score) == (2.0, 0.75)
-    assert_array_equal(watcher.best_params, [1, 1])
+    assert watch(watcher, [3.0, 2.0, 1.0, 1.0], [0.5, 0.75, 0.125, 0.875]) == [0, 0, 0, 1]
+    assert (watcher.records.best_loss, watcher.records.best_score) == (1.0, 0.875)
+    assert_array_equal(watcher.best_params, [3, 3])
 
 
 @pytest.mark.parametrize("keep_best", [None, "loss", "score"])
