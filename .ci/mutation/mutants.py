@@ -1,6 +1,7 @@
 """The mutants of a source file: copies that differ in one place, where a test should fail.
 
-Annotations, decorators, and the texts of errors and warnings are not changed.
+Annotations, decorators, the texts of errors and warnings, and methods that subclasses define are
+not changed.
 """
 
 from __future__ import annotations
@@ -106,8 +107,10 @@ def whole_replacement(node: ast.AST, in_function: bool) -> ast.AST | None:
 
 def is_skipped(node: ast.AST) -> bool:
     """Return whether nothing in a node is changed."""
-    return isinstance(node, ast.JoinedStr) or (
-        isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    return (
+        isinstance(node, ast.JoinedStr)
+        or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+        or (isinstance(node, ast.Raise) and ast.unparse(node) == "raise NotImplementedError")
     )
 
 

@@ -82,6 +82,12 @@ def in_fork(function: Callable[[], int], limit: float) -> None:
         os._exit(code)
 
 
+def arguments(target: dict[str, Any]) -> list[str]:
+    """Return what pytest is called with."""
+    without = [f"--deselect={name}" for name in target.get("without", [])]
+    return [*OPTIONS, *without, *target["tests"]]
+
+
 class Session:
     """A plugin of pytest: runs the collected tests, then all mutants inside of functions.
 
@@ -214,7 +220,7 @@ def run_anew(target: dict[str, Any], code: CodeType) -> int:
     import pytest
 
     sys.meta_path.insert(0, Changed(target["source"], code))
-    return int(pytest.main([*OPTIONS, "-x", *target["tests"]]))
+    return int(pytest.main(["-x", *arguments(target)]))
 
 
 def survivors_of(target: dict[str, Any], found: list[Mutant], n_jobs: int) -> list[str]:
@@ -234,7 +240,7 @@ def survivors_of(target: dict[str, Any], found: list[Mutant], n_jobs: int) -> li
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         session = Session(target, found, n_jobs)
-        failed = pytest.main([*OPTIONS, *target["tests"]], plugins=[session])
+        failed = pytest.main(arguments(target), plugins=[session])
         changes = [[m.change for m in part] for part in (session.survivors, session.outside)]
         sender.send((failed, *changes, session.seconds))
 
