@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numba
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sknet._engine.compilation import OPTIONS
-from sknet._engine.functions import exp, flat, matrix, tanh, vector
+from sknet._engine import views  # noqa: F401  # registers the compiled forms
+from sknet._engine.compilation import OPTIONS, PYTHON_MODE
+from sknet._engine.functions import (
+    exp,
+    flat,
+    fma,
+    hash32,
+    machine_epsilon,
+    matrix,
+    tanh,
+    vector,
+)
 
 
 @numba.njit(**OPTIONS)
@@ -26,6 +38,22 @@ def compiled_tanh(a):
 @numba.njit
 def compiled_flat(a):
     return flat(a)
+
+
+@numba.njit(**OPTIONS)
+def compiled_fma(a):
+    return fma(a[0], a[1], a[2])
+
+
+@numba.njit
+def compiled_machine_epsilon(a):
+    return machine_epsilon(a)
+
+
+@numba.njit
+def compiled_hash32(a):
+    for i in range(a.size):
+        a[i] = hash32(a[i])
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -60,6 +88,37 @@ def test_special_values(dtype):
         compiled_tanh(b)
         assert_array_equal(a[shift : shift + 6], [np.nan, np.inf, 0, 1, np.inf, 0])
         assert_array_equal(b[shift : shift + 6], [np.nan, 1, -1, 0, 1, -1])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_fma(dtype):
+    """Small integers are exact. The square of 1 + 2 eps has one bit too many, which a sum reveals."""
+    for function in (compiled_fma, lambda a: fma(*a)):
+        assert function(np.array([2, 3, -4], dtype)) == 2
+    x = 1 + 2 * np.finfo(dtype).eps
+    exact = dtype(Fraction(float(x)) ** 2 - 1)
+    rounded_twice = x * x - dtype(1)
+    assert exact != rounded_twice
+    expected = rounded_twice if PYTHON_MODE else exact
+    assert compiled_fma(np.array([x, x, -1], dtype)) == expected
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_machine_epsilon(dtype):
+    for function in (compiled_machine_epsilon, machine_epsilon):
+        assert function(np.zeros(3, dtype)) == np.spacing(dtype(1))
+
+
+def test_hash32_is_as_published():
+    """The lowest 32 bits count. These are its steps in NumPy's unsigned integers of 32 bits."""
+    numbers = np.concatenate([np.arange(50), 2**31 + np.arange(50), 2**33 + np.arange(50)])
+    x = numbers.astype(np.uint32)
+    for _ in range(2):
+        x = ((x >> np.uint32(16)) ^ x) * np.uint32(0x45D9F3B)
+    expected = (x >> np.uint32(16)) ^ x
+    assert_array_equal([hash32(int(n)) for n in numbers], expected)
+    compiled_hash32(numbers)
+    assert_array_equal(numbers, expected)
 
 
 def test_flat_is_a_view():
