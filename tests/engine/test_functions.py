@@ -92,7 +92,7 @@ def test_special_values(dtype):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_fma(dtype):
-    """Small integers are exact. The square of 1 + 2 eps has one bit too many, which a sum reveals."""
+    """Small integers are exact. The square of 1 + 2 eps has one bit too many, as a sum shows."""
     for function in (compiled_fma, lambda a: fma(*a)):
         assert function(np.array([2, 3, -4], dtype)) == 2
     x = 1 + 2 * np.finfo(dtype).eps

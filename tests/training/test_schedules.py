@@ -56,7 +56,6 @@ def test_scikit_learn(name, capsys):
 def test_the_others_depend_on_the_fraction_only(name):
     """They do not change the learning rate after epochs, and a plateau stops training."""
     schedule = schedule_for(name, HYPERPARAMETERS)
-    assert schedule.has_end
     assert schedule.epoch_ends(0.3, 1000) == 0.3
     assert schedule.plateau(0.3) == (None, "Stopping.")
 
