@@ -143,9 +143,9 @@ STATED: dict[tuple[str, str], Stated] = {
     ("selu", "f'"): Stated(11.5, "1"),  # f, constant, sum, each times s alpha = 1.76
     ("softplus", "f'"): Stated(9),  # f, tanh, sum, quotient
     ("softsign", "f'"): Stated(2.5, "1"),  # f twice, times at most 1/4, difference twice, square
-    # A sum of two terms of either sign. The first is a probability with an error of at most 3 (Mish:
-    # 6). The second is at most 0.33 and has the errors of w, two q and four products (Mish: of x, p,
-    # r / (n + r) and 1 + t).
+    # A sum of two terms of either sign. The first is a probability with an error of at most 3
+    # (Mish: 6). The second is at most 0.33 and has the errors of w, two q and four products (Mish:
+    # of x, p, r / (n + r) and 1 + t).
     ("gelu", "f'"): Stated(10, "1"),
     ("silu", "f'"): Stated(6.5, "1"),
     ("mish", "f'"): Stated(12.5, "1"),
@@ -155,7 +155,7 @@ STATED: dict[tuple[str, str], Stated] = {
     ("identity", "link"): Stated(0),
     ("exp", "link"): Stated(1.5),
     ("quantiles", "link"): Stated(4.5, "sum of abs(f) + abs(y)"),  # exp, log1p, sums
-    # As in scikit-learn, p is clipped to [eps, 1 - eps] inside the logarithm. Its error is absolute.
+    # As in scikit-learn, p is clipped to [eps, 1 - eps] inside the logarithm: errors are absolute.
     ("log_loss", "value"): Stated(6, "1 + result"),  # p as softmax's, product
     ("log_loss", "delta"): Stated(6, LOG),  # p as softmax's, product
     ("log_loss, smoothed", "delta"): Stated(8, "1"),  # and constant, quotient, sum
@@ -163,8 +163,8 @@ STATED: dict[tuple[str, str], Stated] = {
     ("binary_log_loss, smoothed", "value"): Stated(5, "1 + result"),  # and four operations
     ("binary_log_loss", "delta"): Stated(4.5),  # exp times 3/2, sum, quotient, product
     ("binary_log_loss, smoothed", "delta"): Stated(5, "1"),
-    # gamma = 2: twice q with the error of softmax (logistic), log1p of it times 1.44, pow, products;
-    # in delta also p, q and their quotient.
+    # With gamma = 2: twice q with the error of softmax (logistic), log1p of it times 1.44, pow,
+    # products; in delta also p, q and their quotient.
     ("focal", "value"): Stated(24, LOG),
     ("focal", "delta"): Stated(36, LOG),
     ("binary_focal", "value"): Stated(13),

@@ -322,6 +322,38 @@ def fitted_targets(model: Any, state: Mapping[str, Any]) -> ClassTargets:
     return ClassTargets.of(state["classes_"])
 
 
+def weight_limits(dtype: Any) -> tuple[float, float]:
+    """Return the least largest weight of a dtype, and the largest sum of weights.
+
+    Derivatives of the loss are then normal numbers even if they are as small as
+    the machine epsilon beside 1, and so is 1 divided by the sum.
+    """
+    info = np.finfo(dtype)
+    least = float(info.tiny / info.eps)
+    return least, 1 / least
+
+
+def check_weights(name: str, weights: np.ndarray, dtype: Any) -> None:
+    """Raise ValueError if weights are too small or too large for a dtype.
+
+    Parameters
+    ----------
+    name : str
+        The parameter that they come from.
+    weights : ndarray of shape (n_samples,)
+        In float64, not all of them zero.
+    dtype : dtype
+        That of X.
+    """
+    (least, most), largest, total = weight_limits(dtype), weights.max(), weights.sum()
+    if not (least <= largest and total <= most):
+        raise ValueError(
+            f"{name} leads to weights up to {largest:g} with a sum of {total:g}. In {dtype}, the "
+            f"dtype of X, the largest weight must be at least {least:g}, and the sum of weights at "
+            f"most {most:g}. Divide {name} by its mean."
+        )
+
+
 def apply_class_weights(
     weights: np.ndarray, targets: np.ndarray, tables: list[np.ndarray], given: Any
 ) -> np.ndarray:
@@ -340,15 +372,18 @@ def apply_class_weights(
     Raises
     ------
     ValueError
-        If no sample keeps a weight above 0.
+        If no sample keeps a weight above 0, or if weights become too small or too
+        large for their dtype.
     """
     if not tables:
         return weights
+    dtype, weights = weights.dtype, weights.astype(np.float64)
     for column, table in zip(targets.T, tables, strict=True):
-        weights = weights * table[column.astype(np.intp)].astype(weights.dtype)
+        weights = weights * table[column.astype(np.intp)]
     if not weights.any():
         raise ValueError(
             f"class_weight={given} leaves a weight of zero for all samples. Give at least one of "
             "their classes a weight above 0."
         )
-    return weights
+    check_weights("class_weight", weights, dtype)
+    return weights.astype(dtype)
