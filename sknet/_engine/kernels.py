@@ -140,7 +140,7 @@ def add_l1_subgradient(params, grad, previous_params, scalars, penalties, settin
         for i in range(W.size):
             w = W[i]
             previous[i] = w
-            total += abs(w)
+            total += np.float64(abs(w))
             size = abs(g[i]) - l1
             at_zero = zero if size < zero else (size if g[i] > zero else -size)
             g[i] = g[i] + l1 if w > zero else (g[i] - l1 if w < zero else at_zero)

@@ -254,7 +254,8 @@ class NumericTargets:
         return self.score_of_predictions(targets, scores, weights)
 
     def score_of_predictions(self, y: np.ndarray, predicted: np.ndarray, weights: Any) -> float:
-        """Return R2, or for quantiles the mean D2 of the pinball losses."""
+        """Return R2, or for quantiles the mean D2 of the pinball losses, computed in float64."""
+        y, predicted = (a.astype(np.float64, copy=False) for a in (y, predicted))
         if not self.quantiles:
             return float(r2_score(y, predicted, sample_weight=weights))
         scores = [

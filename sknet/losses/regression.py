@@ -254,8 +254,8 @@ class Poisson(WithExp, name="poisson"):
     def loss(scores, targets, weights, settings, delta, values):
         """Write the weighted half deviance to `values` and w (mu - y) to `delta`.
 
-        It is computed in float64 as y (exp(t) - 1 - t) with t = z - log(y), or as mu - y - y t where
-        exp(t) might overflow. The terms of the formula above would cancel for large counts.
+        It is computed in float64 as y (exp(t) - 1 - t) with t = z - log(y), or as mu - y - y t
+        where exp(t) might overflow. The terms of the formula above would cancel for large counts.
         """
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)

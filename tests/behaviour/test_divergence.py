@@ -354,6 +354,17 @@ def test_squares_beyond_float32(solver, loss, options, diabetes):
     np.testing.assert_allclose(steps[1], steps[0], rtol=0.5)
 
 
+def test_scores_beyond_float32(diabetes):
+    """The scores are those in float64: beside such targets all predictions are about 0."""
+    X, y = diabetes[0][:N], 1e23 * diabetes[1][:N]
+    scores = []
+    for dtype in (np.float64, np.float32):
+        model = MLPRegressor(**COMMON, early_stopping=True, max_iter=3)
+        model.fit(X.astype(dtype), y.astype(dtype))
+        scores.append([*model.validation_scores_, model.score(X.astype(dtype), y.astype(dtype))])
+    np.testing.assert_allclose(scores[1], scores[0], rtol=1e-5)
+
+
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 @pytest.mark.parametrize("form", ["one", "all", "negative", "two columns"])

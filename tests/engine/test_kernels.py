@@ -460,7 +460,8 @@ def test_clipping_of_a_huge_gradient(dtype):
     after = call(
         clipped_step, dtype, params=np.ones(3, dtype), grad=huge,
         slots=slots_of(np.ones(3, dtype)), constants=np.ones(1, dtype),
-        scalars=scalars(SQUARES=squares, CLIP=1.0), settings=parameter_settings(N_SLOTS, 3, address),
+        scalars=scalars(SQUARES=squares, CLIP=1.0),
+        settings=parameter_settings(N_SLOTS, 3, address),
     )  # fmt: skip
     expected = np.full(3, np.nan if dtype == np.float64 else 3**-0.5)
     np.testing.assert_allclose(after.grad, expected, rtol=2.5 * np.finfo(dtype).eps)

@@ -41,15 +41,14 @@ def problem(dtype):
     return network, X, np.zeros((N, 1), dtype), weights
 
 
-@both_dtypes
-@pytest.mark.parametrize("is_sparse", [False, True], ids=["dense", "sparse"])
-def test_loss_and_gradient(is_sparse, dtype):
-    """Loss and gradient of one minibatch of all rows, which L-BFGS and `batch_size` can ask for.
+def errors_of_a_minibatch(dtype, is_sparse):
+    """Return for each sum over all rows its error and the bound, as shares of the sizes of terms.
 
     The rows of a microbatch are added one after the other, and so are the gradients of the
     microbatches. A term takes part in at most as many sums as a microbatch has rows, plus the
     number of microbatches. In sparse data it takes part in as many sums as its column has values.
-    The conversion of the scale and the product with it have one u each. Losses are float64.
+    The conversion of the scale and the product with it have one u each. Losses and weights are
+    added in float64, weights one after the other.
     """
     network, X, targets, weights = problem(dtype)
     given = as_kernel_input(sp.csr_array(X) if is_sparse else X)
@@ -58,19 +57,26 @@ def test_loss_and_gradient(is_sparse, dtype):
     with ThreadTeam(1, runner.step_flops) as team:
         loss = runner.run(team, data.rows, np.zeros(1)) / N
 
+    n_sums, u = MICROBATCH + N / MICROBATCH, np.finfo(dtype).eps / 2
+    bound = (n_sums + 2) * u
+    errors = {"loss": (abs(loss - 0.5) / 0.5, (n_sums + N) * np.finfo(np.float64).eps / 2)}
     # Products of two numbers of 24 bits are exact in float64, and so is fsum.
     w, x = weights.astype(np.float64), X.astype(np.float64)
     total = math.fsum(w)
-    columns = [*(w * x.T), w]
-    expected = np.array([math.fsum(column) for column in columns]) / total
-    sizes = np.array([math.fsum(np.abs(column)) for column in columns]) / total
-    n_sums = MICROBATCH + N / MICROBATCH
-    terms = np.full(N_FEATURES + 1, n_sums)
-    terms[:N_FEATURES] = N if is_sparse else n_sums
-    u = np.finfo(dtype).eps / 2
-    assert (np.abs(runner.grad - expected) <= (terms + 2) * u * sizes).all()
-    # The weights are added one after the other.
-    assert abs(loss - 0.5) <= (n_sums + N) * np.finfo(np.float64).eps / 2 * 0.5
+    for k, column in enumerate([*(w * x.T), w]):
+        expected, size = math.fsum(column) / total, math.fsum(np.abs(column)) / total
+        name = f"weight {k}" if k < N_FEATURES else "bias"
+        of_column = (N + 2) * u if is_sparse and k < N_FEATURES else bound
+        errors[name] = abs(float(runner.grad[k]) - expected) / size, of_column
+    return errors
+
+
+@both_dtypes
+@pytest.mark.parametrize("is_sparse", [False, True], ids=["dense", "sparse"])
+def test_loss_and_gradient(is_sparse, dtype):
+    """One minibatch of all rows, which L-BFGS and `batch_size` can ask for."""
+    for name, (error, bound) in errors_of_a_minibatch(dtype, is_sparse).items():
+        assert error <= bound, name
 
 
 @both_dtypes
