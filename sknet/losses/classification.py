@@ -266,10 +266,6 @@ class Brier(WithSoftmax, name="brier"):
 
     The loss is in [0, 2]. There is neither a factor of 1/2 nor a mean over classes.
 
-    The derivative does not change if a number is added to all r_k. To avoid cancellation where a
-    class is nearly certain, this is minus the residual of the most probable class, whose
-    1 - p_k is the sum of the other probabilities.
-
     References
     ----------
     Brier, G. W. (1950). Verification of forecasts expressed in terms of probability. Monthly
@@ -280,7 +276,12 @@ class Brier(WithSoftmax, name="brier"):
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
-        """Write w sum_k r_k**2 to `values` and its derivative to `delta`."""
+        """Write w sum_k r_k**2 to `values` and its derivative to `delta`.
+
+        The derivative stays the same if all r_k become r_k - r_best, with the residual of the most
+        probable class. Then nothing cancels where this class is nearly certain. Its 1 - p is
+        computed as the sum of the other probabilities.
+        """
         zero, one = scores.dtype.type(0), scores.dtype.type(1)
         for i in range(scores.shape[0]):
             z, p = row(scores, i), row(delta, i)
