@@ -33,7 +33,10 @@ class _Format(NamedTuple):
     max_x: float
 
 
-FORMATS = {64: _Format(13, 52, 11, -708.3964, 709.7827), 32: _Format(7, 23, 8, -87.33654, 88.72283)}
+FORMATS = {
+    64: _Format(13, 52, 11, -708.3964, 709.7827),
+    32: _Format(7, 23, 8, -87.33654, 88.72283),
+}
 
 
 class _ExpBuilder:
@@ -123,8 +126,10 @@ def _lower_tanh(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
 
 def _lower_difference(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
     """Emit a difference behind a fence, through which LLVM does not move other sums."""
-    emit = _ExpBuilder(builder, sig.args[0].bitwidth)
-    return emit.call("arithmetic.fence", builder.fsub(*arguments))
+    value = builder.fsub(*arguments)
+    kind = ir.FunctionType(value.type, [value.type])
+    fence = builder.module.declare_intrinsic("llvm.arithmetic.fence", [value.type], kind)
+    return builder.call(fence, [value])
 
 
 for _function, _lower in ((exp, _lower_exp), (tanh, _lower_tanh)):

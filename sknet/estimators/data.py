@@ -15,7 +15,7 @@ from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from sknet._engine.memory import as_kernel_input, is_finite
-from sknet.estimators.targets import Targets, apply_class_weights, check_weights, weight_limits
+from sknet.estimators.targets import Targets, apply_class_weights, as_weights
 
 if TYPE_CHECKING:
     from sknet._network.network import Network
@@ -136,9 +136,7 @@ def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
             "Sample weights must contain at least one non-zero number: all of sample_weight is "
             "zero, which leaves nothing to learn from."
         )
-    check_weights("sample_weight", exact, X.dtype)
-    exact = np.where(exact < weight_limits(X.dtype)[0], 0, exact)
-    return exact.astype(X.dtype)
+    return as_weights("sample_weight", exact, X.dtype)
 
 
 def as_targets(encoded: np.ndarray, dtype: Any) -> np.ndarray:

@@ -323,19 +323,11 @@ def fitted_targets(model: Any, state: Mapping[str, Any]) -> ClassTargets:
     return ClassTargets.of(state["classes_"])
 
 
-def weight_limits(dtype: Any) -> tuple[float, float]:
-    """Return the least largest weight of a dtype, and the largest sum of weights.
+def as_weights(name: str, weights: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return weights in the dtype of X, and zero for those that are too small to count.
 
     Derivatives of the loss are then normal numbers even if they are as small as
-    the machine epsilon beside 1, and so is 1 divided by the sum.
-    """
-    info = np.finfo(dtype)
-    least = float(info.tiny / info.eps)
-    return least, 1 / least
-
-
-def check_weights(name: str, weights: np.ndarray, dtype: Any) -> None:
-    """Raise ValueError if weights are too small or too large for a dtype.
+    the machine epsilon beside 1, and so is 1 divided by the sum of weights.
 
     Parameters
     ----------
@@ -345,14 +337,23 @@ def check_weights(name: str, weights: np.ndarray, dtype: Any) -> None:
         In float64, not all of them zero.
     dtype : dtype
         That of X.
+
+    Raises
+    ------
+    ValueError
+        If all weights are too small to count, or if their sum is too large.
     """
-    (least, most), largest, total = weight_limits(dtype), weights.max(), weights.sum()
-    if not (least <= largest and total <= most):
+    info = np.finfo(dtype)
+    least = float(info.tiny / info.eps)
+    with np.errstate(over="ignore"):
+        largest, total = weights.max(), weights.sum()
+    if not (least <= largest and total <= 1 / least):
         raise ValueError(
             f"{name} leads to weights up to {largest:g} with a sum of {total:g}. In {dtype}, the "
             f"dtype of X, the largest weight must be at least {least:g}, and the sum of weights at "
-            f"most {most:g}. Divide {name} by its mean."
+            f"most {1 / least:g}. Divide {name} by its mean."
         )
+    return np.where(weights < least, 0, weights).astype(dtype)
 
 
 def apply_class_weights(
@@ -379,12 +380,12 @@ def apply_class_weights(
     if not tables:
         return weights
     dtype, weights = weights.dtype, weights.astype(np.float64)
-    for column, table in zip(targets.T, tables, strict=True):
-        weights = weights * table[column.astype(np.intp)]
+    with np.errstate(over="ignore"):
+        for column, table in zip(targets.T, tables, strict=True):
+            weights = weights * table[column.astype(np.intp)]
     if not weights.any():
         raise ValueError(
             f"class_weight={given} leaves a weight of zero for all samples. Give at least one of "
             "their classes a weight above 0."
         )
-    check_weights("class_weight", weights, dtype)
-    return weights.astype(dtype)
+    return as_weights("class_weight", weights, dtype)

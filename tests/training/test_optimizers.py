@@ -239,6 +239,10 @@ def test_nan_stays_visible(name):
     grads[3, 7] = np.nan
     end = walk(name, params, grads, rates)
     assert np.flatnonzero(np.isnan(end)).tolist() == [7]
+    optimizer = Optimizer.table[name].start(HYPERPARAMETERS, params)
+    slots = optimizer.slots.reshape(optimizer.n_slots, -1)
+    kernel(optimizer.step)(params, grads[3], slots, optimizer.constants(rates[:1])[0])
+    assert np.flatnonzero(np.isnan(params)).tolist() == [7]
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer. Maximum iterations")
