@@ -15,7 +15,7 @@ from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from sknet._engine.memory import as_kernel_input, is_finite
-from sknet.estimators.targets import Targets, apply_class_weights
+from sknet.estimators.targets import Targets, apply_class_weights, as_weights
 
 if TYPE_CHECKING:
     from sknet._network.network import Network
@@ -138,7 +138,8 @@ def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
     ------
     ValueError
         If a weight is negative or not finite, if all of them are zero, or if
-        they are so small or so large that the dtype of X cannot hold them.
+        they are so small or so large that derivatives of the loss would not be
+        normal numbers of the dtype of X.
     """
     if sample_weight is None:
         return np.ones(X.shape[0], X.dtype)
@@ -155,18 +156,7 @@ def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
             "Sample weights must contain at least one non-zero number: all of sample_weight is "
             "zero, which leaves nothing to learn from."
         )
-    with np.errstate(over="ignore"):
-        weights = exact.astype(X.dtype)
-        total = weights.sum()
-    limits = np.finfo(X.dtype)
-    weights[weights < limits.tiny] = 0  # 1 / weight would overflow
-    if not np.isfinite(total) or not weights.any():
-        raise ValueError(
-            f"sample_weight has values up to {exact.max():g}. In {X.dtype}, the dtype of X, the "
-            f"largest weight must be at least {limits.tiny:g}, and the sum of weights at most "
-            f"{limits.max:g}. Divide sample_weight by its mean."
-        )
-    return weights
+    return as_weights("sample_weight", exact, X.dtype)
 
 
 def as_targets(encoded: np.ndarray, dtype: Any) -> np.ndarray:

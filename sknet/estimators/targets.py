@@ -301,7 +301,8 @@ class NumericTargets:
         return self.score_of_predictions(targets, scores, weights)
 
     def score_of_predictions(self, y: np.ndarray, predicted: np.ndarray, weights: Any) -> float:
-        """Return R2, or for quantiles the mean D2 of the pinball losses."""
+        """Return R2, or for quantiles the mean D2 of the pinball losses, computed in float64."""
+        y, predicted = (a.astype(np.float64, copy=False) for a in (y, predicted))
         if not self.quantiles:
             return float(r2_score(y, predicted, sample_weight=weights))
         return d2_pinball_score(y, predicted, quantile=self.quantiles, sample_weight=weights)
@@ -411,6 +412,39 @@ def fitted_targets(model: Any, state: Mapping[str, Any]) -> ClassTargets:
     return ClassTargets.of(state["classes_"])
 
 
+def as_weights(name: str, weights: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return weights in the dtype of X, and zero for those that are too small to count.
+
+    Derivatives of the loss are then normal numbers even if they are as small as
+    the machine epsilon beside 1, and so is 1 divided by the sum of weights.
+
+    Parameters
+    ----------
+    name : str
+        The parameter that they come from.
+    weights : ndarray of shape (n_samples,)
+        In float64, not all of them zero.
+    dtype : dtype
+        That of X.
+
+    Raises
+    ------
+    ValueError
+        If all weights are too small to count, or if their sum is too large.
+    """
+    info = np.finfo(dtype)
+    least = float(info.tiny / info.eps)
+    with np.errstate(over="ignore"):
+        largest, total = weights.max(), weights.sum()
+    if not (least <= largest and total <= 1 / least):
+        raise ValueError(
+            f"{name} leads to weights up to {largest:g} with a sum of {total:g}. In {dtype}, the "
+            f"dtype of X, the largest weight must be at least {least:g}, and the sum of weights at "
+            f"most {1 / least:g}. Divide {name} by its mean."
+        )
+    return np.where(weights < least, 0, weights).astype(dtype)
+
+
 def apply_class_weights(
     weights: np.ndarray, targets: np.ndarray, tables: list[np.ndarray], given: Any
 ) -> np.ndarray:
@@ -429,15 +463,18 @@ def apply_class_weights(
     Raises
     ------
     ValueError
-        If no sample keeps a weight above 0.
+        If no sample keeps a weight above 0, or if weights become too small or too
+        large for their dtype.
     """
     if not tables:
         return weights
-    for column, table in zip(targets.T, tables, strict=True):
-        weights = weights * table[column.astype(np.intp)].astype(weights.dtype)
+    dtype, weights = weights.dtype, weights.astype(np.float64)
+    with np.errstate(over="ignore"):
+        for column, table in zip(targets.T, tables, strict=True):
+            weights = weights * table[column.astype(np.intp)]
     if not weights.any():
         raise ValueError(
             f"class_weight={given} leaves a weight of zero for all samples. Give at least one of "
             "their classes a weight above 0."
         )
-    return weights
+    return as_weights("class_weight", weights, dtype)

@@ -223,16 +223,17 @@ def assert_scaled(actual, params, grad, n_weights, dtype):
     assert_close(actual, BATCH_SCALE * (wide(grad) + penalty), magnitude, 3, dtype)
 
 
-def assert_l2_penalties(actual, params, n_weights, dtype):
+def assert_l2_penalties(actual, params, n_weights):
     """Compare with l2 / 2 times the sum of squares in each block.
 
-    Sums are in the dtype of the parameters. A square has one u, a sum of n terms has n u, and the
-    product with l2 in float64 has one more. A half is exact.
+    Squares and sums are float64. A square has one u, a sum of n terms has n u, and the product
+    with l2 has one more. A half is exact.
     """
     weights = np.where(np.arange(params.size) < n_weights, wide(params), 0)
     for penalty, block in zip(actual, blocks(weights), strict=True):
         expected = L2_PENALTY / 2 * (block**2).sum()
-        assert_close(penalty, expected, expected, (min(block.size, n_weights) + 2) / 2, dtype)
+        n_units = min(block.size, n_weights) + 2
+        assert_close(penalty, expected, expected, n_units / 2, np.float64)
 
 
 @both_dtypes
@@ -249,7 +250,7 @@ def test_update_without_a_step(size, n_weights, dtype):
     )  # fmt: skip
     assert_array_equal(after.params, params)
     assert_scaled(after.scaled_grad, params, grad, n_weights, dtype)
-    assert_l2_penalties(after.penalties, params, n_weights, dtype)
+    assert_l2_penalties(after.penalties, params, n_weights)
 
 
 @both_dtypes
@@ -274,7 +275,7 @@ def test_update_with_a_step(size, n_weights, whole, dtype):
     assert_scaled(old_grad, params, grad, n_weights, dtype)
     if whole:
         assert_array_equal(after.scaled_grad, old_grad)
-    assert_l2_penalties(after.penalties, params, n_weights, dtype)
+    assert_l2_penalties(after.penalties, params, n_weights)
 
 
 @both_dtypes
@@ -291,7 +292,7 @@ def test_update_scales_a_gradient_in_place(size, dtype):
     )  # fmt: skip
     run_program(program.finish().instructions, 1, nothing)
     assert_scaled(ours, params, grad, size, dtype)
-    assert_l2_penalties(penalties, params, size, dtype)
+    assert_l2_penalties(penalties, params, size)
 
 
 @both_dtypes
@@ -326,7 +327,7 @@ def with_zeros(values):
 def test_add_l1_subgradient(size, n_weights, dtype):
     """The gradient is NumPy's to the bit: each number takes one operation.
 
-    The penalty is a sum of n terms in the dtype of the parameters, with n u, and a product.
+    The penalty is a sum of n terms in float64, with n u, and a product.
     """
     params, grad = with_zeros(normal(size, dtype)), normal(size, dtype, seed=1)
     # At a weight of zero the gradient stops at 0 if it is not larger than l1.
@@ -389,18 +390,36 @@ def test_signs_are_compared_without_a_product(dtype):
 @both_dtypes
 @all_sizes
 def test_squared_norms(size, dtype):
-    """Squares are in the gradient's dtype and have one u each.
-
-    Their sum of n terms is float64. Plain NumPy sums scalars in their own dtype.
-    """
+    """Squares and their sum of n terms are float64, with one u for each term and its square."""
     grad = normal(size, dtype)
     squares = np.full(len(blocks(grad)), np.nan)
     after = call(squared_norms, dtype, grad=grad, squares=squares)
-    of_sum = dtype if PYTHON_MODE else np.float64
     for square, block in zip(after.squares, blocks(grad), strict=True):
         expected = (wide(block) ** 2).sum()
-        bound = np.finfo(dtype).eps + block.size * np.finfo(of_sum).eps
-        assert abs(square - expected) <= bound / 2 * expected
+        assert_close(square, expected, expected, (block.size + 1) / 2, np.float64)
+
+
+def test_squares_beyond_float32():
+    """They are finite: those of a gradient, and those of weights and their sum in penalties."""
+    huge = np.full(PARAM_BLOCK, np.finfo(np.float32).max / 4)
+    expected = (wide(huge) ** 2).sum()
+    after = call(squared_norms, np.float32, grad=huge, squares=np.empty(1))
+    assert_close(after.squares, expected, expected, (PARAM_BLOCK + 1) / 2, np.float64)
+    nothing, penalties = np.empty(0, np.float32), np.empty(1)
+    after = call(
+        update, np.float32, params=huge, grad=np.zeros_like(huge), scaled_grad=huge,
+        slots=nothing, constants=nothing, scalars=scalars(L2=1e-30, SCALE=1.0),
+        penalties=penalties, settings=parameter_settings(n_weights=huge.size),
+    )  # fmt: skip
+    expected *= 1e-30 / 2
+    assert_close(after.penalties, expected, expected, (PARAM_BLOCK + 3) / 2, np.float64)
+    after = call(
+        add_l1_subgradient, np.float32, params=huge, grad=huge, previous_params=huge,
+        scalars=scalars(L1=1e-30), penalties=penalties,
+        settings=parameter_settings(n_weights=huge.size),
+    )  # fmt: skip
+    expected = 1e-30 * wide(huge).sum()
+    assert_close(after.penalties, expected, expected, (PARAM_BLOCK + 1) / 2, np.float64)
 
 
 @both_dtypes
@@ -410,7 +429,7 @@ def test_clipped_step(size, norm, dtype):
     """The norm is that of all threads' parameters, and only a larger one than CLIP is changed.
 
     A clipped gradient has an error of at most 5 u. The root has 2 u, since it is computed as a
-    power. The quotient, its conversion and the product have one u each.
+    power. The quotient, the product and its conversion have one u each.
     """
     clip = 1.3
     params, grad, source = (normal(size, dtype, seed) for seed in range(3))
@@ -430,6 +449,22 @@ def test_clipped_step(size, norm, dtype):
     assert_array_equal(old_params, params)
     assert_array_equal(old_grad, after.grad)
     assert_array_equal(after.params, source * constants[0])
+
+
+@both_dtypes
+def test_clipping_of_a_huge_gradient(dtype):
+    """The factor is no normal number. A norm whose square overflows in float64 makes NaN."""
+    huge = np.full(3, np.finfo(dtype).max / 4, dtype)
+    address = function_address(step, dtype)
+    squares = call(squared_norms, dtype, grad=huge, squares=np.empty(1)).squares[0]
+    after = call(
+        clipped_step, dtype, params=np.ones(3, dtype), grad=huge,
+        slots=slots_of(np.ones(3, dtype)), constants=np.ones(1, dtype),
+        scalars=scalars(SQUARES=squares, CLIP=1.0),
+        settings=parameter_settings(N_SLOTS, 3, address),
+    )  # fmt: skip
+    expected = np.full(3, np.nan if dtype == np.float64 else 3**-0.5)
+    np.testing.assert_allclose(after.grad, expected, rtol=2.5 * np.finfo(dtype).eps)
 
 
 @both_dtypes
