@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,10 +11,11 @@ from sklearn.base import RegressorMixin, is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, column_or_1d
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
 from sknet._engine.memory import as_kernel_input, is_finite
-from sknet.estimators.targets import Targets, apply_class_weights, as_weights
+from sknet.estimators.targets import Targets
+from sknet.estimators.weights import apply_class_weights, validate_weights
 
 if TYPE_CHECKING:
     from sknet._network.network import Network
@@ -129,34 +129,6 @@ def validate_for(estimator: Any, X: Any, network: Network, attributes: Mapping[s
                 "with the columns of the training data."
             )
     return X
-
-
-def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
-    """Return one weight for each row of X, in its dtype; ones for None.
-
-    Raises
-    ------
-    ValueError
-        If a weight is negative or not finite, if all of them are zero, or if
-        they are so small or so large that derivatives of the loss would not be
-        normal numbers of the dtype of X.
-    """
-    if sample_weight is None:
-        return np.ones(X.shape[0], X.dtype)
-    exact = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    if isinstance(sample_weight, Real) and not np.isfinite(exact[0]):
-        raise ValueError(f"sample_weight={sample_weight} is not a finite number.")
-    if exact.min() < 0:
-        raise ValueError(
-            f"sample_weight has negative values (the least is {exact.min():g}); weights must be "
-            ">= 0. Leave out samples that are not to count, or give them weight 0."
-        )
-    if not exact.any():
-        raise ValueError(
-            "Sample weights must contain at least one non-zero number: all of sample_weight is "
-            "zero, which leaves nothing to learn from."
-        )
-    return as_weights("sample_weight", exact, X.dtype)
 
 
 def as_targets(encoded: np.ndarray, dtype: Any) -> np.ndarray:
