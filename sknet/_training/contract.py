@@ -98,12 +98,12 @@ class TrainingConfig:
 
 
 class Dataset(NamedTuple):
-    """What a network learns from, or is validated on.
+    """What a network learns from.
 
     Attributes
     ----------
     X : ndarray of shape (n_samples, n_features) or CSR
-        Read-only.
+        Read-only, in the dtype of the network, or float32.
     targets : ndarray of shape (n_samples, n_targets)
         What the loss takes.
     weights : ndarray of shape (n_samples,)
@@ -147,16 +147,11 @@ class Dataset(NamedTuple):
         for own, given in zip(self[1:], other[1:], strict=True):
             np.copyto(own, given)
 
-    def astype(self, dtype: type) -> Dataset:
-        """Return the data set with its arrays in another dtype."""
-        X, targets, weights, rows = self
-        if isinstance(X, CSR):
-            X = X._replace(data=X.data.astype(dtype, copy=False))
-        else:
-            X = X.astype(dtype, copy=False)
-        return Dataset(
-            X, targets.astype(dtype, copy=False), weights.astype(dtype, copy=False), rows
-        )
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        parts = self.X.arrays if isinstance(self.X, CSR) else (self.X,)
+        return sum(array.nbytes for array in (*parts, *self[1:]))
 
 
 class Validation(NamedTuple):
@@ -164,15 +159,26 @@ class Validation(NamedTuple):
 
     Attributes
     ----------
-    data : Dataset
+    X : ndarray of shape (n_samples, n_features) or CSR
+        Read-only, in the dtype of the network, or float32. It may have other rows,
+        too: those held out stay among the training data.
+    rows : ndarray of int64 of shape (n_rows,)
+        Numbers of the rows that count.
+    targets : ndarray of shape (n_rows, n_targets)
+        What the loss takes, for these rows alone.
+    weights : ndarray of shape (n_rows,)
+        Sample weights, for these rows alone.
     score : callable or None
-        Takes the network and its raw scores of all rows, and returns a score,
+        Takes the network and its raw scores of these rows, and returns a score,
         the higher the better; it may be NaN. None scores by the negative loss.
     name : str
         What the score is called in messages.
     """
 
-    data: Dataset
+    X: np.ndarray | CSR
+    rows: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
     score: Callable[[Network, np.ndarray], float] | None
     name: str
 

@@ -14,7 +14,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from sknet._engine.memory import as_kernel_input, is_finite
+from sknet._engine.memory import CSR, as_kernel_input, is_finite
+from sknet._engine.sparse import check_sparse
 from sknet.estimators.targets import Targets, apply_class_weights
 
 if TYPE_CHECKING:
@@ -58,6 +59,29 @@ def is_plain_target(y: Any, n: int) -> bool:
     )
 
 
+def checked_sparse(X: Any, dtype: Any) -> Any:
+    """Return X itself, unless it is in compressed rows of another dtype than one of `dtype`.
+
+    These get the dtype here, and keep their indices: SciPy would copy them, too.
+
+    Raises
+    ------
+    ValueError
+        If the arrays of a sparse X contradict each other. SciPy would crash on
+        some of them when scikit-learn converts them.
+    """
+    if not sp.issparse(X):
+        return X
+    check_sparse(X)
+    dtypes = dtype if isinstance(dtype, tuple) else (dtype,)
+    if X.format != "csr" or X.ndim != 2 or X.dtype.kind not in "biuf" or X.dtype in dtypes:
+        return X
+    n = X.indptr[-1]
+    with np.errstate(over="ignore"):  # scikit-learn finds the infinite number
+        data = X.data[:n].astype(dtypes[0])
+    return type(X)((data, X.indices[:n], X.indptr), shape=X.shape)
+
+
 def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[Any, np.ndarray]:
     """Return X and y as arrays, or X in compressed rows, that agree with each other.
 
@@ -74,9 +98,11 @@ def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[A
     n_features = None if reset else getattr(estimator, "n_features_in_", None)
     if is_plain(X, dtype, n_features, vars(estimator)) and is_plain_target(y, len(X)):
         return X, y
+    if sp.issparse(y):
+        check_sparse(y, "y")
     X, y = validate_data(
         estimator,
-        X,
+        checked_sparse(X, dtype),
         y,
         accept_sparse="csr",
         dtype=dtype,
@@ -102,6 +128,7 @@ def validate_for(estimator: Any, X: Any, network: Network, attributes: Mapping[s
     """
     dtype, n_features = network.params.dtype, network.layout.units[0]
     if not is_plain(X, dtype, n_features, attributes):
+        X = checked_sparse(X, dtype)
         X = validate_data(estimator, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
         if X.shape[1] != n_features:
             raise ValueError(
@@ -228,6 +255,7 @@ class ValidationMaker:
         self.model, self.targets, self.show = model, targets, show
         self.parameters: Mapping[str, Any] = vars(model)
         self.class_weights = class_weights
+        self.has_scorer = self.parameters["scoring"] not in (None, "loss")
 
     def of_user(self, given: GivenData, dtype: Any, n_targets: int) -> Validation | None:
         """Return the user's own validation data, None if there are none.
@@ -259,7 +287,8 @@ class ValidationMaker:
             self.class_weights,
             self.parameters.get("class_weight"),
         )
-        return self._validation(X, targets, weights, given)
+        rows = np.arange(len(targets), dtype=np.int64)
+        return self._validation(as_kernel_input(X), rows, targets, weights, given)
 
     def of_rows(
         self, X: Any, y: np.ndarray, data: Dataset, given: GivenData, rows: np.ndarray
@@ -278,17 +307,24 @@ class ValidationMaker:
                 "nothing to score. Increase 'validation_fraction', or leave out samples of "
                 "weight 0."
             )
-        chosen = GivenData(chosen_rows(given.X, X, rows), y[rows], given.sample_weight)
-        return self._validation(X[rows], data.targets[rows], weights, chosen)
+        if self.has_scorer:  # nobody else needs a copy
+            given = GivenData(chosen_rows(given.X, X, rows), y[rows], given.sample_weight)
+        return self._validation(data.X, rows, data.targets[rows], weights, given)
 
     def _validation(
-        self, X: Any, targets: np.ndarray, weights: np.ndarray, given: GivenData
+        self,
+        X: np.ndarray | CSR,
+        rows: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        given: GivenData,
     ) -> Validation:
         """Return validation data with the score that ``scoring`` asks for.
 
-        Scorers take the data as they were given, with the names of their columns.
+        The network reads the rows of X where they are. Scorers take the data as they
+        were given, with the names of their columns.
         """
-        from sknet._training.contract import Dataset, Validation
+        from sknet._training.contract import Validation
 
         scoring = self.parameters["scoring"]
         is_weighted = given.sample_weight is not None
@@ -302,12 +338,11 @@ class ValidationMaker:
         name = self.targets.score_name
         if scoring == "loss":
             score, name = None, "loss"
-        elif scoring is not None:
+        elif self.has_scorer:
             scorer, name = check_scoring(self.model, scoring=scoring), f"scoring={scoring!r}"
 
             def score(network: Network, scores: np.ndarray) -> float:
                 self.show(network)
                 return float(scorer(self.model, given.X, given.y, **options))
 
-        rows = np.arange(len(targets), dtype=np.int64)
-        return Validation(Dataset(as_kernel_input(X), targets, weights, rows), score, name)
+        return Validation(X, rows, targets, weights, score, name)
