@@ -43,6 +43,12 @@ def n_rows(X: np.ndarray | CSR) -> int:
     return X.indptr.size - 1 if isinstance(X, CSR) else X.shape[0]
 
 
+def check_rows(rows: np.ndarray, n: int) -> None:
+    """Raise ValueError unless rows are numbers from 0 to n - 1: kernels index data by them."""
+    if rows.size and not 0 <= rows.min() <= rows.max() < n:
+        raise ValueError(f"Rows must be numbers from 0 to {n - 1}.")
+
+
 def as_kernel_input(X: Any) -> np.ndarray | CSR:
     """Return validated data in the one form that kernels are compiled for.
 

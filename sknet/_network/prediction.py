@@ -9,7 +9,7 @@ import numpy as np
 
 from sknet._engine.compilation import compile_kernel, kernel
 from sknet._engine.functions import vector
-from sknet._engine.memory import CSR, LayerBuffers, n_rows, read_only
+from sknet._engine.memory import CSR, LayerBuffers, check_rows, n_rows, read_only
 from sknet._engine.program import Program, execute
 from sknet._engine.threads import map_row_blocks
 from sknet._network.network import Network
@@ -68,6 +68,7 @@ class Predictor:
         """
         layout, n = self.network.layout, n_rows(X)
         if rows is not ALL_ROWS:
+            check_rows(rows, n)
             n, rows = rows.size, read_only(rows)
         out = np.empty((n, layout.units[-1]), self.network.params.dtype)
 

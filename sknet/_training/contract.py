@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sknet._engine.memory import CSR, n_rows
+from sknet._engine.memory import CSR, check_rows, n_rows
 from sknet._network.network import Network
 from sknet._training.averaging import Averaging
 from sknet._training.records import Records
@@ -130,8 +130,7 @@ class Dataset(NamedTuple):
                 f"X has {n} rows, but there are {len(self.targets)} targets and "
                 f"{len(self.weights)} weights."
             )
-        if self.rows.size and not 0 <= self.rows.min() <= self.rows.max() < n:
-            raise ValueError(f"Rows must be numbers from 0 to {n - 1}.")
+        check_rows(self.rows, n)
         network.check_targets(self.targets)
 
     def copy(self) -> Dataset:

@@ -205,6 +205,16 @@ def test_prediction_of_rows(n, sparse):
 
 
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
+@pytest.mark.parametrize("row", [-1, 100])
+def test_prediction_of_rows_that_are_not_there(row, sparse):
+    """A kernel would read memory that belongs to something else."""
+    network, X, *_ = problem("log_loss", 2, False, n=100)
+    data = as_kernel_input(sp.csr_array(X) if sparse else X)
+    with pytest.raises(ValueError, match="Rows must be numbers from 0 to 99"):
+        Predictor(network).scores(data, np.array([3, row]))
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
 def test_prediction_of_float32_data_in_float64(sparse):
     """A network of float64 computes with the exact values of float32 data."""
     network, X, *_ = problem("log_loss", 2, False, n=PREDICT_ROWS + 7)
