@@ -77,7 +77,7 @@ class Role(NamedTuple):
     number: int
     arguments: dict[str, Array]
     returns: types.Type
-    elementwise: bool
+    elementwise: bool = False
 
     def signature(self, dtype: types.Type) -> Any:
         """Return Numba's signature in a dtype of parameters."""
@@ -107,8 +107,8 @@ def _role(
 
 INT, INT_32, DOUBLE = types.int64, types.int32, types.float64
 
-# The name of a function is its role. Roles are numbered by their position here, and compiled code
-# holds the numbers: they must not depend on the order of imports.
+# The name of a function is its role (see `role_of` for one exception). Roles are numbered by their
+# position here, and compiled code holds the numbers: they must not depend on the order of imports.
 _role(
     "product",
     A=_in("m", "k", layout="any"), B=_in("k", "n", layout="rows or columns"), bias=_in("n"),
@@ -178,11 +178,29 @@ _role(
     "meet",
     barrier=_out("?", dtype=INT), settings=_in("?", dtype=INT), returns=DOUBLE,
 )  # fmt: skip
+# Functions that read the data, for data in float32 beside parameters in float64. They convert what
+# they read, so the data need no copy.
+for _name in ("gather", "csr_affine", "csr_weight_gradient"):
+    _arguments = dict(ROLES[_name].arguments)
+    _data = next(iter(_arguments))
+    _arguments[_data] = _arguments[_data]._replace(dtype=types.float32)
+    ROLES[f"{_name}_float32"] = Role(len(ROLES), _arguments, types.void)
 
 
-def function_address(function: Callable[..., Any], dtype: np.dtype[Any]) -> int:
-    """Return the address of a function, compiled for the role that its name says."""
-    role = ROLES[function.__name__]
+def role_of(
+    function: Callable[..., Any], dtype: np.dtype[Any], arrays: Sequence[np.ndarray]
+) -> str:
+    """Return the role of a call: the function's name, or that for data in float32."""
+    role = f"{function.__name__}_float32"
+    is_float32 = role in ROLES and arrays[0].dtype == np.float32 != dtype
+    return role if is_float32 else function.__name__
+
+
+def function_address(
+    function: Callable[..., Any], dtype: np.dtype[Any], name: str | None = None
+) -> int:
+    """Return the address of a function, compiled for a role, or for that which its name says."""
+    role = ROLES[name or function.__name__]
     signature = role.signature(numba.from_dtype(np.dtype(dtype)))
     return address(function, signature, elementwise=role.elementwise)
 
@@ -300,20 +318,20 @@ class Program:
         Parameters
         ----------
         function : callable
-            Its name is its role.
+            Its name is its role; `role_of` tells the exception.
         *arrays : ndarray
             What the role asks for.
         result : ndarray of float64 of shape (1,), default=None
             Where to leave what the function returns.
         """
-        check_arrays(function.__name__, self.dtype, arrays)
-        check_result(function.__name__, result)
+        role = role_of(function, self.dtype, arrays)
+        check_arrays(role, self.dtype, arrays)
+        check_result(role, result)
         self._arrays.append((arrays, result))
         if PYTHON_MODE:
             self._instructions.append((function, arrays, result))
             return
-        number = ROLES[function.__name__].number
-        code = [number, function_address(function, self.dtype)]
+        code = [ROLES[role].number, function_address(function, self.dtype, role)]
         code.append(0 if result is None else start_address(result))
         for array in arrays:
             code += start_address(array), *array.shape

@@ -13,7 +13,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils.validation import validate_data
 
-from sknet._engine.memory import as_kernel_input, is_finite
+from sknet._engine.memory import CSR, as_kernel_input, is_finite
+from sknet._engine.sparse import check_sparse
 from sknet.estimators.targets import Targets
 from sknet.estimators.weights import apply_class_weights, validate_weights
 
@@ -72,6 +73,29 @@ def is_single_frame(X: Any) -> bool:
     return is_numeric and np.result_type(np.bool_, *dtypes) == np.float32
 
 
+def checked_sparse(X: Any, dtype: Any) -> Any:
+    """Return X itself, unless it is in compressed rows of another dtype than one of `dtype`.
+
+    These get the dtype here, and keep their indices: SciPy would copy them, too.
+
+    Raises
+    ------
+    ValueError
+        If the arrays of a sparse X contradict each other. SciPy would crash on
+        some of them when scikit-learn converts them.
+    """
+    if not sp.issparse(X):
+        return X
+    check_sparse(X)
+    dtypes = dtype if isinstance(dtype, tuple) else (dtype,)
+    if X.format != "csr" or X.ndim != 2 or X.dtype.kind not in "biuf" or X.dtype in dtypes:
+        return X
+    n = X.indptr[-1]
+    with np.errstate(over="ignore"):  # scikit-learn finds the infinite number
+        data = X.data[:n].astype(dtypes[0])
+    return type(X)((data, X.indices[:n], X.indptr), shape=X.shape)
+
+
 def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[Any, np.ndarray]:
     """Return X and y as arrays, or X in compressed rows, that agree with each other.
 
@@ -90,10 +114,12 @@ def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[A
         return X, y
     if isinstance(dtype, tuple) and np.float32 in dtype and is_single_frame(X):
         dtype = np.float32
+    if sp.issparse(y):
+        check_sparse(y, "y")
     with np.errstate(over="ignore", invalid="ignore"):  # sums of large finite numbers
         X, y = validate_data(
             estimator,
-            X,
+            checked_sparse(X, dtype),
             y,
             accept_sparse="csr",
             dtype=dtype,
@@ -119,6 +145,7 @@ def validate_for(estimator: Any, X: Any, network: Network, attributes: Mapping[s
     """
     dtype, n_features = network.params.dtype, network.layout.units[0]
     if not is_plain(X, dtype, n_features, attributes):
+        X = checked_sparse(X, dtype)
         with np.errstate(over="ignore", invalid="ignore"):  # sums of large finite numbers
             X = validate_data(
                 estimator, X, accept_sparse="csr", dtype=dtype, order="C", reset=False
@@ -210,6 +237,7 @@ class ValidationMaker:
         self.model, self.targets, self.show = model, targets, show
         self.parameters: Mapping[str, Any] = vars(model)
         self.class_weights = class_weights
+        self.has_scorer = self.parameters["scoring"] not in (None, "loss")
 
     def of_user(self, given: GivenData, dtype: Any, n_targets: int) -> Validation | None:
         """Return the user's own validation data, None if there are none.
@@ -241,7 +269,10 @@ class ValidationMaker:
             self.class_weights,
             self.parameters.get("class_weight"),
         )
-        return self._validation(X, targets, weights, given, is_held_out=False)
+        rows = np.arange(len(targets), dtype=np.int64)
+        return self._validation(
+            as_kernel_input(X), rows, targets, weights, given, is_held_out=False
+        )
 
     def of_rows(
         self, X: Any, y: np.ndarray, data: Dataset, given: GivenData, rows: np.ndarray
@@ -260,12 +291,14 @@ class ValidationMaker:
                 "nothing to score. Increase 'validation_fraction', or leave out samples of "
                 "weight 0."
             )
-        chosen = GivenData(chosen_rows(given.X, X, rows), y[rows], given.sample_weight)
-        return self._validation(X[rows], data.targets[rows], weights, chosen, is_held_out=True)
+        if self.has_scorer:  # nobody else needs a copy
+            given = GivenData(chosen_rows(given.X, X, rows), y[rows], given.sample_weight)
+        return self._validation(data.X, rows, data.targets[rows], weights, given, is_held_out=True)
 
     def _validation(
         self,
-        X: Any,
+        X: np.ndarray | CSR,
+        rows: np.ndarray,
         targets: np.ndarray,
         weights: np.ndarray,
         given: GivenData,
@@ -274,9 +307,10 @@ class ValidationMaker:
     ) -> Validation:
         """Return validation data with the score that ``scoring`` asks for.
 
-        Scorers take the data as they were given, with the names of their columns.
+        The network reads the rows of X where they are. Scorers take the data as they
+        were given, with the names of their columns.
         """
-        from sknet._training.contract import Dataset, Validation
+        from sknet._training.contract import Validation
 
         scoring = self.parameters["scoring"]
         is_weighted = given.sample_weight is not None
@@ -290,7 +324,7 @@ class ValidationMaker:
         name = self.targets.score_name
         if scoring == "loss":
             score, name = None, "loss"
-        elif scoring is not None:
+        elif self.has_scorer:
             scorer, name = check_scoring(self.model, scoring=scoring), f"scoring={scoring!r}"
             y = self.targets.as_scored(given.y)
 
@@ -305,8 +339,7 @@ class ValidationMaker:
                     error.add_note(whence)  # code of users may look for its own exception
                     raise
 
-        rows = np.arange(len(targets), dtype=np.int64)
-        return Validation(Dataset(as_kernel_input(X), targets, weights, rows), score, name)
+        return Validation(X, rows, targets, weights, score, name)
 
     def _whence(self, name: str, targets: np.ndarray, is_held_out: bool) -> str:
         """Return what to say of an error that a scorer raises on validation data."""

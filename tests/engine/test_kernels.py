@@ -52,6 +52,11 @@ SIZES = [0, 1, PARAM_BLOCK - 1, PARAM_BLOCK, PARAM_BLOCK + 1, 2 * PARAM_BLOCK + 
 ENDS_OF_WEIGHTS = [0, 5, PARAM_BLOCK, PARAM_BLOCK + 3, 10 * PARAM_BLOCK]
 
 both_dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+# Of parameters, and of the data.
+dtypes_of_data = pytest.mark.parametrize(
+    ("dtype", "data_dtype"),
+    [(np.float64, np.float64), (np.float32, np.float32), (np.float64, np.float32)],
+)
 all_sizes = pytest.mark.parametrize("size", SIZES)
 all_ends_of_weights = pytest.mark.parametrize("n_weights", ENDS_OF_WEIGHTS)
 
@@ -133,12 +138,12 @@ def parameter_settings(n_slots=0, n_weights=0, step=NO_STEP):
 # Copies and sums.
 
 
-@both_dtypes
+@dtypes_of_data
 @pytest.mark.parametrize("width", [1, 7, 64])
 @pytest.mark.parametrize("n", [0, 1, 5, 100])
-def test_gather(n, width, dtype):
-    """Rows are copied in any order and any number of times."""
-    source = normal((20, width), dtype)
+def test_gather(n, width, dtype, data_dtype):
+    """Rows are copied in any order and any number of times, and float32 may become float64."""
+    source = normal((20, width), data_dtype)
     index = np.random.RandomState(1).randint(0, 20, size=n)
     out = np.full((n, width), np.nan, dtype)
     assert_array_equal(call(gather, dtype, source=source, index=index, out=out).out, source[index])
@@ -669,14 +674,14 @@ def dense(X, index, absolute=False):
 CSR_SHAPES = [(0, 3, 2), (1, 1, 1), (7, 5, 3), (30, 11, 33), (600, 4, 17)]
 
 
-@both_dtypes
+@dtypes_of_data
 @pytest.mark.parametrize(("n", "n_features", "n_units"), CSR_SHAPES)
-def test_csr_affine(n, n_features, n_units, dtype):
+def test_csr_affine(n, n_features, n_units, dtype, data_dtype):
     """A row has at most 5 terms, each a product, and a bias.
 
     No term goes through more than one product and 5 sums, which is 6 u.
     """
-    X, arrays = sparse_rows(20, n_features, dtype)
+    X, arrays = sparse_rows(20, n_features, data_dtype)
     index = np.random.RandomState(1).randint(0, 20, size=n)
     W, b = normal((n_features, n_units), dtype, seed=2), normal(n_units, dtype, seed=3)
     out = np.full((n, n_units), np.nan, dtype)
@@ -689,15 +694,15 @@ def test_csr_affine(n, n_features, n_units, dtype):
     assert_close(after.out, expected, magnitude, 3, dtype)
 
 
-@both_dtypes
+@dtypes_of_data
 @pytest.mark.parametrize(("n", "n_features", "n_units"), CSR_SHAPES)
-def test_csr_weight_gradient(n, n_features, n_units, dtype):
+def test_csr_weight_gradient(n, n_features, n_units, dtype, data_dtype):
     """The product is added to what is there.
 
     A number is a sum of so many products as its column has entries. No product goes through more
     sums than that, and it has one u of its own.
     """
-    X, arrays = sparse_rows(20, n_features, dtype)
+    X, arrays = sparse_rows(20, n_features, data_dtype)
     index = np.random.RandomState(1).randint(0, 20, size=n)
     delta, out = normal((n, n_units), dtype, seed=2), normal((n_features, n_units), dtype, seed=3)
     data, indices, indptr = arrays.arrays
