@@ -10,6 +10,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+from sklearn.utils.fixes import parse_version
+from versions import SKLEARN
 
 import sknet
 
@@ -59,6 +61,8 @@ def test_variants(name, variant):
     through the very same function, because `check_estimator` gives its own
     classes easier parameters in some checks.
     """
+    if variant["early_stopping"] and parse_version("1.7") > SKLEARN:
+        pytest.skip("scikit-learn's MLP stops early on one validation sample before 1.7")
     parameters = {"max_iter": 100, "learning_rate_init": 0.01, **variant}
     results = check_estimator(getattr(sknet, name)(**parameters), on_fail=None, on_skip=None)
     assert sum(r["status"] == "passed" for r in results) > 45
