@@ -11,13 +11,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numba
+import numpy as np
 
 from sknet._engine.simd import VECTOR_BITS
 
-try:  # private to Numba: tests/engine/test_compilation.py checks that it does what is needed here
+try:  # private to Numba: tests/engine/test_cache.py checks that it does what is needed here
     from numba.core.caching import FunctionCache
     from numba.core.serialize import dumps
 except ImportError:
@@ -50,6 +52,9 @@ class SafeCache(FunctionCache):
         sources = self._impl.locator.get_source_stamp(), package_digest()
         stamp = numba.__version__, VECTOR_BITS, sources
         self._cache_file = CodeFiles(Path(self.cache_path), self._impl.filename_base, stamp)
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        return (*super()._index_key(sig, codegen), constants(self._py_func))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the code for one signature, or None if it has to be compiled."""
@@ -117,6 +122,29 @@ class CodeFiles:
             with suppress(OSError):
                 temporary.unlink()
             raise
+
+
+def constants(function: Callable[..., Any]) -> list[tuple[str, Any]]:
+    """Return the global constants that are compiled into a function, by name.
+
+    They may come from another file or another cell of a notebook, which no stamp
+    covers. What the function calls from other files of a user's is not seen.
+    """
+    names = function.__code__.co_names
+    values = [function.__globals__.get(name) for name in names]
+    scopes = [function.__globals__, *(vars(v) for v in values if isinstance(v, ModuleType))]
+    found = [(name, scope[name]) for scope in scopes for name in names if name in scope]
+    return [
+        (name, value.tolist() if isinstance(value, np.ndarray) else value)
+        for name, value in found
+        if _is_constant(value)
+    ]
+
+
+def _is_constant(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_constant, value))
+    return isinstance(value, int | float | complex | str | np.generic | np.ndarray)
 
 
 @cache

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numba
 import numpy as np
+import processes
 import pytest
 from processes import run_script
 
@@ -229,6 +230,30 @@ def test_function_without_a_file(folder):
         address = function_address(names["forward"], np.float64)
     assert address > 0
     assert compiled_files(folder) == []
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        pytest.param("SLOPE", lambda slope: {"SLOPE": slope}, id="number"),
+        pytest.param("SLOPE", lambda slope: {"SLOPE": np.float64(slope)}, id="scalar"),
+        pytest.param("SLOPES[0]", lambda slope: {"SLOPES": (slope, 1)}, id="tuple"),
+        pytest.param("SLOPES[0]", lambda slope: {"SLOPES": np.array([slope])}, id="array"),
+        pytest.param("processes.SLOPE", lambda slope: {"processes": processes}, id="module"),
+    ],
+)
+def test_constants_from_elsewhere_are_seen(folder, monkeypatch, expression, names):
+    """They may come from another file, or from another cell of a notebook."""
+    file = folder / "steep.py"
+    file.write_text(f"def steep(x):\n    return {expression} * x\n")
+    for slope, n_loaded in ((2.0, 0), (3.0, 0), (2.0, 1)):
+        monkeypatch.setattr(processes, "SLOPE", slope, raising=False)
+        scope = {"__name__": __name__, **names(slope)}
+        exec(compile(file.read_text(), str(file), "exec"), scope)
+        kernel = compilation.kernel(scope["steep"])
+        assert kernel(1.0) == slope
+        assert sum(kernel.stats.cache_hits.values()) == n_loaded
 
 
 @needs_compiler
