@@ -354,7 +354,7 @@ def archive(tmp_path):
 def fit_from(archive, tmp_path):
     """Return the loss, how often code was loaded, and the number of warnings of the cache."""
     places = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    loss, hits, n_warnings = run_script(FIT_FROM_ARCHIVE, archive, **places).split()
+    loss, hits, n_warnings = run_script(FIT_FROM_ARCHIVE, archive, timeout=300, **places).split()
     return float(loss), int(hits), int(n_warnings)
 
 
