@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 
-import numpy as np
 import pytest
 import sklearn.neural_network
 from sklearn.pipeline import make_pipeline
@@ -36,7 +35,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:Got `batch_size`"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),
-    pytest.mark.filterwarnings("ignore::RuntimeWarning:sklearn"),  # what diverges there
+    # What diverges there, in sums of NumPy and in a fit that can still keep its best weights.
+    pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:Solver produced non-finite:UserWarning"),
 ]
 
 
@@ -69,7 +70,7 @@ def test_variants(name, variant):
     assert sum(r["status"] == "passed" for r in results) > 45
     for check in {r["check_name"] for r in results if r["status"] in ("failed", "xfail")}:
         theirs = getattr(sklearn.neural_network, name)(**parameters)
-        with pytest.raises((AssertionError, ValueError)), np.errstate(all="ignore"):
+        with pytest.raises((AssertionError, ValueError)):
             getattr(estimator_checks, check)(name, theirs)
 
 

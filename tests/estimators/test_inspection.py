@@ -92,6 +92,8 @@ def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
+# Checks of frames mix frames with arrays.
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")
 @pytest.mark.parametrize("check", NOT_RUN_BY_CHECK_ESTIMATOR)
 def test_checks_not_run_by_check_estimator(check):
     hidden = HiddenLayers(MLPClassifier(max_iter=5, random_state=0))
