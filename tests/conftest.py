@@ -11,6 +11,9 @@ from threadpoolctl import threadpool_limits
 # Test processes run side by side; BLAS threads on top of that only get in each other's way.
 threadpool_limits(1)
 
+# pytest makes assertions of tests work with `python -O`, too, and those of helpers if told.
+pytest.register_assert_rewrite("comparisons", "gradients", "snapshots")
+
 
 @pytest.fixture(scope="session")
 def digits() -> tuple[np.ndarray, np.ndarray]:
