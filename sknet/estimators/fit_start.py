@@ -247,7 +247,7 @@ def observers_of(
     if model.verbose == "progress":
         from sknet._training.progress import ProgressBar
 
-        observers.append(ProgressBar(1 if is_incremental else model.max_iter))
+        observers.append(ProgressBar(1 if is_incremental else int(model.max_iter)))
     elif model.verbose:
         observers.append(ConsoleReport())
     # Callbacks of scikit-learn may cost more than a small epoch.
