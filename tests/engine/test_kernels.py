@@ -44,7 +44,8 @@ from sknet._engine.kernels import (
     update,
 )
 from sknet._engine.memory import PARAM_BLOCK, as_kernel_input
-from sknet._engine.program import ROLES, Program, function_address, run_program
+from sknet._engine.program import Program, function_address, run_program
+from sknet._engine.roles import ROLES
 
 SIZES = [0, 1, PARAM_BLOCK - 1, PARAM_BLOCK, PARAM_BLOCK + 1, 2 * PARAM_BLOCK + 7]
 # Where the weights end: nowhere, inside of the first block, at its end, inside of the second block,

@@ -17,7 +17,8 @@ from sknet._engine.compilation import PYTHON_MODE, kernel
 from sknet._engine.gemm import product, scratch_size
 from sknet._engine.kernels import clear, total
 from sknet._engine.memory import as_kernel_input, read_only
-from sknet._engine.program import ROLES, WIDTH, Program, check_arrays, execute, role_of
+from sknet._engine.program import WIDTH, Program, execute
+from sknet._engine.roles import ROLES, check_arrays, role_of
 from sknet._network.layout import Layout
 from sknet._network.network import Network
 from sknet._training.averaging import Averaging
