@@ -286,6 +286,10 @@ def assert_parity(
     return True
 
 
+# Where roundings have grown a hundred million times, models say nothing of each other any more.
+CHAOTIC = 1e-8
+
+
 def is_within_drift(ours: Any, theirs: Any, refit: Callable[[np.random.Generator], Any]) -> bool:
     """Return whether scikit-learn's model differs from itself as much as from ours."""
     rng, drifts = np.random.default_rng(0), []
@@ -294,6 +298,8 @@ def is_within_drift(ours: Any, theirs: Any, refit: Callable[[np.random.Generator
         if other is None or other.n_iter_ != theirs.n_iter_:
             return True  # rounding decides on the number of epochs, or on divergence
         drifts.append(distance(other, theirs))
+    if max(drifts) > CHAOTIC:
+        return True
     # Six draws do not find the largest drift there is: hence the factor, as in test_parity. Large
     # weights agree to as many digits as is promised of ordinary ones.
     limit = max(50 * max(drifts), WEIGHT_ATOL)
