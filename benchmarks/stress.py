@@ -52,7 +52,7 @@ COLUMNS = {"what": 26, **{outcome: max(7, len(outcome)) for outcome in (*GOOD, *
 CALLS = ("fit", "L-BFGS", "predict", "compile")
 THREADED = ("predictions during fits", "concurrent fits")
 PER_CHILD = {**dict.fromkeys(CALLS, 25), "compile": 3, **dict.fromkeys(THREADED, 1)}
-TIMEOUT = 60  # seconds for a child on an idle machine; some ten times what one takes
+TIMEOUT = 120  # seconds for a child on an idle machine; some ten times what a cold one takes
 
 
 class Alarm(Exception):

@@ -24,6 +24,7 @@ from sklearn.utils.validation import _check_feature_names_in, _num_samples, chec
 from sknet.estimators.base import BaseMLP
 from sknet.estimators.data import validate_for
 from sknet.estimators.decorators import fit_context
+from sknet.estimators.engine import load_engine
 from sknet.estimators.targets import fitted_targets
 
 # Number of rows of a sparse X that are converted to dense at a time for gradient times input.
@@ -132,6 +133,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         ndarray of shape (n_samples, n_units)
             Activations, in the dtype of the weights of the network.
         """
+        load_engine()
         from sknet._engine.memory import as_kernel_input
         from sknet._network.tracing import activations
 
@@ -272,6 +274,7 @@ def input_gradients(
     >>> input_gradients(net, X, target=2).shape
     (150, 4)
     """
+    load_engine()
     from sknet._engine.memory import as_kernel_input
     from sknet._network import tracing
 

@@ -1,15 +1,32 @@
-"""What all tests share: one BLAS thread, and real data."""
+"""What all tests share: one BLAS thread, Hypothesis's profiles, and real data."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 # Test processes run side by side; BLAS threads on top of that only get in each other's way.
 threadpool_limits(1)
+
+# pytest makes assertions of tests work with `python -O`, too, and those of helpers if told.
+pytest.register_assert_rewrite("comparisons", "gradients", "snapshots")
+
+# Tests say how many examples they take unless they are those of tests/fuzz: four of these take
+# 1,000 in all, or 20,000 with --hypothesis-profile=nightly. The first examples compile kernels,
+# which no deadline allows for.
+COMMON = {
+    "deadline": None,
+    "print_blob": True,
+    "stateful_step_count": 10,
+    "suppress_health_check": [HealthCheck.too_slow],
+}
+settings.register_profile("ci", max_examples=250, derandomize=True, **COMMON)
+settings.register_profile("nightly", max_examples=5000, **COMMON)
+settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -42,3 +43,43 @@ def run_script(script: str, *arguments: object, timeout: float = 120, **environm
     if process.returncode != 0:
         pytest.fail(f"The process ended with the code {process.returncode}.\n{out}\n{errors}")
     return out
+
+
+IN_TERMINAL = """
+import os, pty, sys
+
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])) % 256)
+"""
+
+
+def run_in_terminal(
+    *arguments: object, interrupt_at: str | None = None, timeout: float = 120, **environment: str
+) -> tuple[int, str]:
+    """Run Python in a terminal of its own, and return the exit code and what is shown.
+
+    Ctrl-C is typed as soon as the terminal shows the text `interrupt_at`.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_TERMINAL, sys.executable, *map(str, arguments)],
+        env={**os.environ, "TERM": "xterm", "NUMBA_DISABLE_JIT": "0", **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    timer = threading.Timer(timeout, process.kill)
+    timer.start()
+    shown = b""
+    with process:
+        while data := os.read(process.stdout.fileno(), 65536):
+            shown += data
+            if interrupt_at is not None and interrupt_at.encode() in shown:
+                interrupt_at = None
+                process.stdin.write(b"\x03")
+                process.stdin.flush()
+    was_in_time = timer.is_alive()
+    timer.cancel()
+    text = shown.decode(errors="replace")
+    if not was_in_time:
+        pytest.fail(f"The process did not end within {timeout} s.\n{text}")
+    return process.returncode, text

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sknet._cli.output import check_output
+
 
 def checked(
     convert: Callable[[str], Any], allowed: str, is_allowed: Callable[[Any], bool]
@@ -58,8 +60,6 @@ def output_file(text: str) -> Path | None:
     argparse.ArgumentTypeError
         If the file cannot be written, or its format is unknown.
     """
-    from sknet._cli.digits import check_output
-
     if not text:
         return None
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing.resource_tracker
+import signal
 import sys
 import time
 import warnings
@@ -12,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from joblib import effective_n_jobs, parallel_config
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.backend import resource_tracker as loky_resource_tracker
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import ConfusionMatrixDisplay, classification_report
@@ -28,6 +31,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from sknet._cli.output import has_matplotlib, replacing
 from sknet.display import LossCurveDisplay, WeightsDisplay
 from sknet.estimators import MLPClassifier
 
@@ -89,6 +93,10 @@ class GridSearch(GridSearchCV):
             evaluate_candidates(chunk)
             self.advance(len(chunk))
 
+    def __getstate__(self) -> dict[str, Any]:
+        # From 1.9 on scikit-learn sends the search to joblib's processes. Progress stays here.
+        return {name: value for name, value in super().__getstate__().items() if name != "advance"}
+
 
 def run(settings: Settings) -> None:
     """Search with both networks, print a comparison, and save the figure.
@@ -98,7 +106,7 @@ def run(settings: Settings) -> None:
     settings : Settings
     """
     output = settings.output
-    if output is not None and not _has_matplotlib():
+    if output is not None and not has_matplotlib():
         print(
             "No figure is saved, because matplotlib is not installed. Install it with: "
             "python -m pip install 'sknet-mlp[plot]'"
@@ -133,44 +141,13 @@ def run(settings: Settings) -> None:
     )
     _report(*results, compile_seconds, settings, digits)
     if output is not None:
-        draw(*results, digits).savefig(output, dpi=150)
+        figure = draw(*results, digits)
+        try:
+            with replacing(output) as file:
+                figure.savefig(file, format=output.suffix[1:], dpi=150)
+        except OSError as error:
+            sys.exit(f"The figure is not saved: cannot write {str(output)!r}: {error.strerror}")
         print(f"\nFigure: {output}")
-
-
-def check_output(path: Path) -> None:
-    """Check before the searches whether the figure can be saved.
-
-    Parameters
-    ----------
-    path : Path
-        File of the figure. It need not exist, and it is not changed.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    ValueError
-        If matplotlib is installed and cannot write the format.
-    """
-    existed = path.exists()
-    with path.open("ab"):
-        pass
-    if not existed:
-        path.unlink()
-    if _has_matplotlib():
-        from matplotlib.backend_bases import FigureCanvasBase
-
-        formats = sorted(FigureCanvasBase.get_supported_filetypes())
-        if path.suffix[1:].lower() not in formats:
-            raise ValueError(f"the name of the file must end in one of .{', .'.join(formats)}")
-
-
-def _has_matplotlib() -> bool:
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def _fit_briefly(network: Any, digits: Digits) -> float:
@@ -208,12 +185,31 @@ def _search(name: str, network: Any, settings: Settings, digits: Digits) -> Resu
     ):
         warnings.simplefilter("ignore", ConvergenceWarning)  # _report counts them
         start = time.perf_counter()
+        _start_processes()
         grid.fit(digits.X_train, digits.y_train)
         seconds = time.perf_counter() - start
         predictions = grid.predict(digits.X_test)
     if settings.n_jobs != 1:
         get_reusable_executor().shutdown()  # so that the next search starts its own processes, too
     return Result(name, grid, seconds, predictions)
+
+
+def _start_processes() -> None:
+    """Start the processes of joblib's context, with Ctrl-C blocked in them for good.
+
+    A terminal sends Ctrl-C to all of them. Without this each would report it by a
+    traceback or a warning, while this process ends them.
+    """
+    n_processes = effective_n_jobs(None)
+    if n_processes == 1 or not hasattr(signal, "pthread_sigmask"):  # the latter: on Windows
+        return
+    for tracker in (multiprocessing.resource_tracker, loky_resource_tracker):
+        tracker.ensure_running()  # before the signal is blocked: a tracker that starts unblocks it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        Parallel()(delayed(int)() for _ in range(n_processes))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _scores(model: Pipeline, X: np.ndarray, y: np.ndarray) -> dict[str, float]:
@@ -233,11 +229,11 @@ def _progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
     except ImportError:
-        is_terminal = False
+        is_live = False
     else:
         console = Console(stderr=True)
-        is_terminal = console.is_terminal
-    if is_terminal:
+        is_live = console.is_interactive
+    if is_live:
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress("{task.description:12}", *columns, console=console) as bar:
             task = bar.add_task(name, total=total)

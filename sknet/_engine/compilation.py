@@ -13,7 +13,6 @@ With ``NUMBA_DISABLE_JIT=1`` the same kernels run as plain Python.
 from __future__ import annotations
 
 import gc
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -22,8 +21,8 @@ import numba
 import numpy as np
 from numba.core.ccallback import CFunc
 
-from sknet._engine import vector_math  # noqa: F401  # registers exp and tanh
-from sknet._engine.cache import secure, warn_of_missing_cache
+from sknet._engine import vector_math  # noqa: F401  # registers exp and others
+from sknet._engine.cache import keep_on_disk
 from sknet._engine.uninterrupted import uninterrupted
 
 # nnan and ninf stay out: a diverging loss has to stay visible as NaN.
@@ -41,7 +40,6 @@ PYTHON_MODE = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 # Compiled functions by function and signature. They are kept for ever, since programs hold
 # their addresses.
 _compiled: dict[tuple[Callable[..., Any], str], CFunc] = {}
-_compiling = threading.RLock()
 
 # With NUMBA_DISABLE_JIT=1 a function's address is its index in this list.
 python_functions: list[Callable[..., Any]] = []
@@ -76,17 +74,16 @@ def address(function: Callable[..., Any], signature: Any, *, elementwise: bool =
 def _compile_once(
     key: tuple[Callable[..., Any], str], signature: Any, options: dict[str, Any]
 ) -> Any:
-    with _compiling:
-        found: Any = _compiled.get(key)
-        if found is None:
-            if PYTHON_MODE:
-                python_functions.append(key[0])
-                found = len(python_functions) - 1
-            else:
-                with _garbage_collection_paused():
-                    found = _c_function(key[0], signature, options)
-            _compiled[key] = found
-        return found
+    found: Any = _compiled.get(key)
+    if found is None:
+        if PYTHON_MODE:
+            python_functions.append(key[0])
+            found = len(python_functions) - 1
+        else:
+            with _garbage_collection_paused():
+                found = _c_function(key[0], signature, options)
+        _compiled[key] = found
+    return found
 
 
 def compile_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
@@ -97,7 +94,7 @@ def compile_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
     if types not in kernel.overloads:
 
         def compile_once() -> None:
-            with _compiling, _garbage_collection_paused():
+            with _garbage_collection_paused():
                 kernel.compile(types)
 
         uninterrupted(compile_once)
@@ -116,14 +113,9 @@ def _garbage_collection_paused() -> Iterator[None]:
 
 
 def _c_function(function: Callable[..., Any], signature: Any, options: dict[str, Any]) -> CFunc:
-    # This is what numba.cfunc does, with our stamp put in before the cache is read.
+    # This is what numba.cfunc does, with a cache of our own.
     compiled = CFunc(function, (signature.args, signature.return_type), {}, dict(options))
-    try:
-        compiled.enable_caching()
-    except RuntimeError:
-        warn_of_missing_cache()
-    else:
-        secure(compiled)
+    keep_on_disk(compiled, function)
     compiled.compile()
     return compiled
 
@@ -132,12 +124,8 @@ def kernel(function: Callable[..., Any]) -> Any:
     """Decorate a function that runs programs: compiled lazily, cached, without the GIL."""
     if PYTHON_MODE:
         return function
-    try:
-        dispatcher = numba.njit(nogil=True, cache=True, **OPTIONS)(function)
-    except RuntimeError:
-        warn_of_missing_cache()
-        return numba.njit(nogil=True, **OPTIONS)(function)
-    secure(dispatcher)
+    dispatcher = numba.njit(nogil=True, **OPTIONS)(function)
+    keep_on_disk(dispatcher, function)
     return dispatcher
 
 

@@ -1,19 +1,29 @@
-"""Work that no exception from a signal handler may cut short: importing Numba, compiling."""
+"""Work that neither a signal handler nor a fork may cut short: importing Numba, compiling."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
-from importlib import import_module
 from typing import TypeVar
 
 Result = TypeVar("Result")
 
-_loaded = threading.Event()
+# Held by the thread that does such work. A fork waits for it: in the child that thread would be
+# gone, its work half done, and the locks of Numba and of the imports closed for ever.
+_working = threading.RLock()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(
+        before=_working.acquire,
+        after_in_parent=_working.release,
+        after_in_child=_working.release,
+    )
 
 
 def uninterrupted(function: Callable[[], Result]) -> Result:
     """Return what a function returns; it runs to its end even if the wait for it is interrupted.
+
+    One thread at a time does such work, and no other thread forks meanwhile.
 
     Python runs signal handlers in the main thread, and what a handler raises
     (``KeyboardInterrupt``, a timeout) surfaces wherever that thread stands.
@@ -21,15 +31,18 @@ def uninterrupted(function: Callable[[], Result]) -> Result:
     In the main thread the function therefore runs in a thread of its own. An
     interrupt ends the wait at once, and the function goes on in the background.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return function()
+    # Not current_thread(): up to Python 3.11 it would keep an entry for each thread of a fit.
+    if threading.get_ident() != threading.main_thread().ident:
+        with _working:
+            return function()
     results: list[Result] = []
     errors: list[BaseException] = []
     done = threading.Event()
 
     def work() -> None:
         try:
-            results.append(function())
+            with _working:
+                results.append(function())
         except BaseException as error:
             errors.append(error)
         finally:
@@ -40,10 +53,3 @@ def uninterrupted(function: Callable[[], Result]) -> Result:
     if errors:
         raise errors[0]
     return results[0]
-
-
-def load_engine() -> None:
-    """Import Numba and the engine, which `import sknet` leaves out because they take long."""
-    if not _loaded.is_set():
-        uninterrupted(lambda: import_module("sknet._engine.program"))
-        _loaded.set()

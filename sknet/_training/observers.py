@@ -1,8 +1,8 @@
-"""Who is told of training while it runs: the console, a progress bar, scikit-learn's callbacks."""
+"""Who is told of training while it runs: the protocol of observers, and plain text."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from sknet._network.network import Network
 from sknet._training.records import Records
@@ -58,62 +58,3 @@ class ConsoleReport:
 
     def close(self) -> None:
         """Hold nothing."""
-
-
-class ProgressBar:
-    """Shows a bar over all epochs, with the last loss and score beside it.
-
-    Parameters
-    ----------
-    n_epochs : int
-        Maximum number of epochs.
-
-    Raises
-    ------
-    ImportError
-        If rich is missing.
-    """
-
-    def __init__(self, n_epochs: int) -> None:
-        try:
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeRemainingColumn,
-            )
-        except ImportError as error:
-            raise ImportError(
-                "verbose='progress' needs rich: pip install 'sknet-mlp[progress]'. verbose=True "
-                "prints plain text."
-            ) from error
-        self._bar = Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
-        )
-        self._task: Any = self._bar.add_task("", total=n_epochs)
-
-    def epoch_begins(self) -> None:
-        """Show the bar, from the first epoch on."""
-        self._bar.start()
-
-    def epoch_ends(self, network: Network, records: Records) -> bool:
-        """Advance by one epoch."""
-        text = f"loss {records.last.loss:.4g}"
-        if records.last.validation_score is not None:
-            text += f", validation score {records.last.validation_score:.4g}"
-        self._bar.update(self._task, advance=1, description=text)
-        return False
-
-    def plateau(self, message: str) -> None:
-        """Show nothing: the bar stands still."""
-
-    def training_ends(self, network: Network, records: Records) -> None:
-        """Leave the bar as it is."""
-
-    def close(self) -> None:
-        """Stop the bar's refreshing."""
-        self._bar.stop()

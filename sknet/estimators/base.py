@@ -14,7 +14,6 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sknet._engine.memory import as_kernel_input
-from sknet._engine.uninterrupted import load_engine
 from sknet.estimators.callbacks import CALLBACK_ATTRIBUTES, CallbackSupportMixin
 from sknet.estimators.data import (
     GivenData,
@@ -23,9 +22,9 @@ from sknet.estimators.data import (
     held_out_rows,
     validate,
     validate_for,
-    validate_weights,
 )
 from sknet.estimators.decorators import fit_context
+from sknet.estimators.engine import load_engine
 from sknet.estimators.fit_outcome import COLUMNS, additions_to, attributes_of, notices_of
 from sknet.estimators.fit_start import (
     network_to_train,
@@ -50,9 +49,10 @@ from sknet.estimators.parameters import (
     training_config,
 )
 from sknet.estimators.pickles import FITTED, pickled, unpickled
-from sknet.estimators.targets import Targets, apply_class_weights
+from sknet.estimators.targets import Targets
 from sknet.estimators.unused_parameters import warn_of_unused
 from sknet.estimators.user_warnings import warn_user
+from sknet.estimators.weights import apply_class_weights, validate_weights
 from sknet.hidden_sizes import parse_hidden_layer_sizes
 from sknet.losses import Loss
 from sknet.optimizers import Optimizer

@@ -46,7 +46,7 @@ class SklearnCallbacks:
         self.estimator, self.attributes = estimator, attributes
         self.data = {"estimator": estimator, "X": given.X, "y": given.y}
         self.metadata = {"sample_weight": given.sample_weight}
-        context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
+        context = estimator._init_callback_context(max_subtasks=int(estimator.max_iter))
         self._context = context.call_on_fit_task_begin(**self.data, metadata=self.metadata)
         self._epoch: Any = None
 

@@ -185,9 +185,9 @@ def _digest(validation: Validation | None) -> str | None:
     if validation is None:
         return None
     digest = hashlib.blake2b(digest_size=16)
-    X, *others, _ = validation.data
+    X, _, *others = validation[:4]
     for array in (*(X if isinstance(X, tuple) else (X,)), *others):
-        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(np.ascontiguousarray(array).reshape(-1).data)
     return digest.hexdigest()
 
 
@@ -225,7 +225,7 @@ def observers_of(
     n_rows: int,
 ) -> list[Observer]:
     """Return who is told of training: the console, a progress bar, scikit-learn's callbacks."""
-    from sknet._training.observers import ConsoleReport, ProgressBar
+    from sknet._training.observers import ConsoleReport
 
     before, seen = vars(estimator).copy(), model.t_
     changed: set[str] = set()  # names: a value may come back to what it was
@@ -245,7 +245,9 @@ def observers_of(
 
     observers: list[Observer] = []
     if model.verbose == "progress":
-        observers.append(ProgressBar(1 if is_incremental else model.max_iter))
+        from sknet._training.progress import ProgressBar
+
+        observers.append(ProgressBar(1 if is_incremental else int(model.max_iter)))
     elif model.verbose:
         observers.append(ConsoleReport())
     # Callbacks of scikit-learn may cost more than a small epoch.

@@ -169,7 +169,7 @@ def predictor_of(
     activations : sequence of str
         Name of each hidden layer's activation.
     """
-    from sknet._engine.uninterrupted import load_engine
+    from sknet.estimators.engine import load_engine
 
     coefs, intercepts = weights_of(state)
     arrays = (*coefs, *intercepts)

@@ -62,7 +62,7 @@ def unpickled(estimator: str, state: dict[str, Any], required: Sequence[str]) ->
             {name: value for name, value in optimizer.items() if name != "name"}
         )
     if averaging is not None:
-        from sknet._engine.uninterrupted import load_engine
+        from sknet.estimators.engine import load_engine
 
         load_engine()
         from sknet._training.averaging import Averaging

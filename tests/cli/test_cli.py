@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_info
 
 import sknet
-from sknet._cli import digits
+from sknet._cli import digits, output
 from sknet._cli.main import main
 from sknet.activations import Activation
 from sknet.losses import Loss
@@ -153,8 +153,8 @@ def test_invalid_arguments_are_named(arguments, message, tmp_path, capsys):
 def test_check_of_the_output_changes_no_file(tmp_path):
     old, new = tmp_path / "old.png", tmp_path / "new.PNG"
     old.write_bytes(b"old")
-    digits.check_output(old)
-    digits.check_output(new)
+    output.check_output(old)
+    output.check_output(new)
     assert old.read_bytes() == b"old"
     assert not new.exists()
 

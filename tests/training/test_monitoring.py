@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 
 import joblib
 import numpy as np
@@ -11,12 +12,13 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import sklearn
+import sklearn.neural_network
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.metrics import balanced_accuracy_score, log_loss, make_scorer, r2_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, scale
 from sklearn.utils.fixes import parse_version
 from versions import HAS_CALLBACKS, SKLEARN, needs_callbacks
 
@@ -77,6 +79,32 @@ def test_regression_with_validation_data(diabetes):
     assert_allclose(model.validation_scores_[-1], r2_score(y_val / 100, predicted), rtol=1e-12)
     expected = np.mean((predicted - y_val / 100) ** 2) / 2
     assert_allclose(model.validation_loss_curve_[-1], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_one_class_is_always_right(digits, solver):
+    """The score is that of the predictions, which are the one class, as in scikit-learn."""
+    # After a few small steps some raw scores are above 0, and some below.
+    X, y = scale(digits[0][:40]), np.full(40, "only")
+    common = {"early_stopping": True, "max_iter": 3, "random_state": 0, "solver": solver}
+    ours = MLPClassifier(**common).fit(X, y)
+    theirs = sklearn.neural_network.MLPClassifier(**common).fit(X, y)
+    assert ours.validation_scores_ == theirs.validation_scores_ == [1.0, 1.0, 1.0]
+    for a, b in zip(ours.coefs_, theirs.coefs_, strict=True):
+        assert_allclose(a, b, rtol=0, atol=1e-10)
+
+
+def test_large_errors_of_validation_data_do_not_warn(diabetes):
+    """Predictions are finite numbers, of which the squares are not: R2 is -inf."""
+    X, y = diabetes
+    model = MLPRegressor(max_iter=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        model.fit(X, y, X_val=1e200 * X, y_val=y)
+        assert np.isfinite(model.predict(1e200 * X)).all()
+        assert model.score(1e200 * X, y) == -np.inf
+        assert np.isnan(model.score(1e200 * X, y, np.arange(len(y)) > 0))  # 0 times infinity
+    assert model.validation_scores_ == [-np.inf, -np.inf]
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -309,6 +337,14 @@ def test_bar(split, capsys):
     assert "loss" in out
     assert "validation score" in out
     assert "Iteration" not in out
+
+
+def test_bar_of_few_bits(split, capsys):
+    """The bar multiplies the number of epochs, which 8 bits cannot hold."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        classifier(verbose="progress", max_iter=np.int8(3)).fit(*split[:2])
+    assert "3/3" in capsys.readouterr().out
 
 
 def test_bar_without_rich(split, monkeypatch):

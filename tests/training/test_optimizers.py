@@ -292,12 +292,37 @@ def test_adam_alone_ignores_schedules():
     assert set(ignored.values()) == {()}
 
 
+@pytest.mark.parametrize(("dtype", "huge"), [(np.float32, 1e25), (np.float64, 1e200)])
+@pytest.mark.parametrize("name", ["adam", "adamw", "amsgrad", "nadam", "rmsprop"])
+def test_gradients_whose_squares_overflow(name, dtype, huge):
+    """Steps do not depend on the size of gradients that have the same size at each step.
+
+    The square of a huge one would be infinite, and the step zero. A parameter takes about ten
+    rounding errors in each of the steps, of sizes below 1.
+    """
+    params, grads, rates = problem()
+    params, grads, ends = params.astype(dtype), np.sign(grads), []
+    for size in (huge, 1e10):
+        optimizer = Optimizer.table[name].start(HYPERPARAMETERS, params)
+        slots = optimizer.slots.reshape(optimizer.n_slots, -1)
+        step, end = kernel(optimizer.step), params.copy()
+        for grad, row in zip(grads, optimizer.constants(rates), strict=True):
+            step(end, (size * grad).astype(dtype), slots, row.astype(dtype))
+        ends.append(end)
+    assert np.abs(ends[0] - params).max() > 0.01
+    assert_allclose(*ends, rtol=0, atol=10 * N_STEPS * np.finfo(dtype).eps)
+
+
 @pytest.mark.parametrize("name", Optimizer.table)
 def test_nan_stays_visible(name):
     params, grads, rates = problem()
     grads[3, 7] = np.nan
     end = walk(name, params, grads, rates)
     assert np.flatnonzero(np.isnan(end)).tolist() == [7]
+    optimizer = Optimizer.table[name].start(HYPERPARAMETERS, params)
+    slots = optimizer.slots.reshape(optimizer.n_slots, -1)
+    kernel(optimizer.step)(params, grads[3], slots, optimizer.constants(rates[:1])[0])
+    assert np.flatnonzero(np.isnan(params)).tolist() == [7]
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer. Maximum iterations")

@@ -1,0 +1,47 @@
+"""How a command ends before its time: by Ctrl-C, or when nobody reads its output any more."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+# Exit codes, as shells report them for a program that SIGINT or SIGPIPE has ended.
+INTERRUPTED, UNREAD = 130, 141
+
+
+def end_quietly(command: Callable[[], None]) -> None:
+    """Run a command; Ctrl-C or a closed pipe ends the process without a traceback.
+
+    Parameters
+    ----------
+    command : callable
+        It is ended by :class:`SystemExit`. `KeyboardInterrupt` would only end the
+        fit that runs: both scikit-learn's networks and sknet's keep what they have
+        learned, and the command would go on with the next fit.
+    """
+    signal.signal(signal.SIGINT, _interrupt)
+    if sys.stdout is not None:
+        # Names of files may have letters that the terminal's encoding lacks.
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        try:
+            command()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes both streams once more when it ends, which must not fail again.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                os.dup2(nowhere, stream.fileno())
+        sys.exit(UNREAD)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End the command, and let Ctrl-C while it is cleaning up end it at once."""
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(INTERRUPTED))
+    sys.exit(INTERRUPTED)

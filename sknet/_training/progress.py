@@ -1,0 +1,146 @@
+"""The bars of ``verbose="progress"``: one for each fit, and one display for all of them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sknet._network.network import Network
+from sknet._training.records import Records
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.progress import Progress
+
+
+class _Display:
+    """The bars of the fits that run, below what else is printed.
+
+    rich has one live display on a terminal. Fits in several threads share this
+    one, which runs from the first epoch of the first fit to the end of the last.
+    """
+
+    def __init__(self, is_forked: bool = False) -> None:
+        self._lock = threading.RLock()  # reentrant, since a signal handler may fit
+        self._bars: list[Progress] = []
+        self._live: Live | None = None
+        self._is_forked = is_forked
+
+    @cached_property
+    def _console(self) -> Console:
+        from rich import get_console
+        from rich.console import Console
+
+        # rich's own console may be locked by a thread that is not there in a forked process.
+        return Console() if self._is_forked else get_console()
+
+    def add(self, bar: Progress) -> None:
+        """Show a bar."""
+        from rich.errors import LiveError
+        from rich.live import Live
+
+        with self._lock:
+            if bar in self._bars:
+                return
+            self._bars.append(bar)
+            if self._live is None:
+                # Transient, because `remove` prints the bars that are to stay.
+                self._live = Live(get_renderable=self._group, console=self._console, transient=True)
+                try:
+                    self._live.start()
+                except LiveError:
+                    # Before 14.1 rich refuses a display beside that of the user. A bar is then
+                    # printed when its fit ends, and not before.
+                    self._live = None
+
+    def remove(self, bar: Progress) -> None:
+        """Print a bar as it stands now, above those of the fits that still run."""
+        with self._lock:
+            if bar not in self._bars:
+                return
+            self._bars.remove(bar)
+            if self._live is not None and not self._bars:
+                self._live.stop()
+                self._live = None
+            self._console.print(bar)
+
+    def _group(self) -> Group:
+        from rich.console import Group
+
+        # Without the lock: the thread that refreshes calls this while `remove` waits for it.
+        return Group(*self._bars)
+
+
+_display = _Display()
+
+
+def _start_anew() -> None:
+    """Replace the display in a forked process, where no thread of the parent's runs."""
+    global _display
+    _display = _Display(is_forked=True)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_start_anew)
+
+
+class ProgressBar:
+    """Shows a bar over all epochs, with the last loss and score beside it.
+
+    Parameters
+    ----------
+    n_epochs : int
+        Maximum number of epochs.
+
+    Raises
+    ------
+    ImportError
+        If rich is missing.
+    """
+
+    def __init__(self, n_epochs: int) -> None:
+        try:
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeRemainingColumn,
+            )
+        except ImportError as error:
+            raise ImportError(
+                "verbose='progress' needs rich: pip install 'sknet-mlp[progress]'. verbose=True "
+                "prints plain text."
+            ) from error
+        self._bar = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+        )
+        self._task = self._bar.add_task("", total=n_epochs)
+
+    def epoch_begins(self) -> None:
+        """Show the bar, from the first epoch on."""
+        _display.add(self._bar)
+
+    def epoch_ends(self, network: Network, records: Records) -> bool:
+        """Advance by one epoch."""
+        text = f"loss {records.last.loss:.4g}"
+        if records.last.validation_score is not None:
+            text += f", validation score {records.last.validation_score:.4g}"
+        self._bar.update(self._task, advance=1, description=text)
+        return False
+
+    def plateau(self, message: str) -> None:
+        """Show nothing: the bar stands still."""
+
+    def training_ends(self, network: Network, records: Records) -> None:
+        """Leave the bar as it is."""
+
+    def close(self) -> None:
+        """Leave the bar on the screen, and refresh it no more."""
+        _display.remove(self._bar)
