@@ -287,8 +287,7 @@ class GELU(Activation, name="gelu"):
     def backward(z, a, delta):
         """Multiply `delta` by p + z p (1 - p) 2 u'.
 
-        p (1 - p) is computed as w / (1 + w)**2 with w = exp(-2 |u|), which avoids the cancellation
-        of 1 - p.
+        p (1 - p) is w / (1 + w)**2, w = exp(-2 |u|): 1 - p would cancel. u' may overflow if w is 0.
         """
         zero, one, three = a.dtype.type(0), a.dtype.type(1), a.dtype.type(3)
         slope, cubic = a.dtype.type(GELU_SLOPE), a.dtype.type(GELU_CUBIC)
@@ -298,7 +297,8 @@ class GELU(Activation, name="gelu"):
             w = exp(-slope * abs(x) * (one + square))
             q = one / (one + w)
             p = w * q if x < zero else q
-            delta[i] *= p + w * q * q * (slope * x * (one + three * square))
+            bent = w * q * q * (slope * x * (one + three * square))
+            delta[i] *= p if w == zero else p + bent
 
 
 class SiLU(Activation, name="silu"):

@@ -8,6 +8,9 @@ hyperparameters, they are the fields of a dataclass. It has two methods:
 - `step` is compiled by Numba for float32 and float64 arrays. It updates one block of the
   parameters. It takes its types from the arguments and carries no annotations in the subclasses.
 
+An optimiser that squares gradients limits them to `square_limit`. Otherwise a larger one would make
+its second moment infinite, and all further steps of the parameter zero.
+
 Between steps, an optimiser keeps its state in *slots*, for example a velocity or moments. Each
 slot has one number per parameter.
 
@@ -24,6 +27,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from sknet._engine.functions import square_limit
 from sknet.parts import Part
 
 
@@ -238,9 +242,9 @@ class Adam(Optimizer, name="adam"):
         """Update `params` and `slots`."""
         keep_m, new_m, keep_v, new_v = constants[0], constants[1], constants[2], constants[3]
         eta, epsilon = constants[4], constants[5]
-        m, v = slots[0], slots[1]
+        m, v, limit = slots[0], slots[1], square_limit(params)
         for i in range(params.size):
-            g = grad[i]
+            g = min(max(grad[i], -limit), limit)
             first = keep_m * m[i] + new_m * g
             second = keep_v * v[i] + new_v * (g * g)
             m[i] = first
@@ -293,9 +297,9 @@ class AMSGrad(Adam, name="amsgrad"):
         """Update `params` and `slots`."""
         keep_m, new_m, keep_v, new_v = constants[0], constants[1], constants[2], constants[3]
         eta, epsilon = constants[4], constants[5]
-        m, v, u = slots[0], slots[1], slots[2]
+        m, v, u, limit = slots[0], slots[1], slots[2], square_limit(params)
         for i in range(params.size):
-            g = grad[i]
+            g = min(max(grad[i], -limit), limit)
             first = keep_m * m[i] + new_m * g
             second = keep_v * v[i] + new_v * (g * g)
             greatest = u[i] if u[i] > second else second
@@ -347,9 +351,9 @@ class NAdam(Adam, name="nadam"):
         """Update `params` and `slots`."""
         keep_m, new_m, keep_v, new_v = constants[0], constants[1], constants[2], constants[3]
         ahead, down, epsilon = constants[4], constants[5], constants[6]
-        m, v = slots[0], slots[1]
+        m, v, limit = slots[0], slots[1], square_limit(params)
         for i in range(params.size):
-            g = grad[i]
+            g = min(max(grad[i], -limit), limit)
             first = keep_m * m[i] + new_m * g
             second = keep_v * v[i] + new_v * (g * g)
             m[i] = first
@@ -390,9 +394,9 @@ class RMSprop(Optimizer, name="rmsprop"):
     def step(params, grad, slots, constants):
         """Update `params` and `slots`."""
         keep, new, eta, epsilon = constants[0], constants[1], constants[2], constants[3]
-        v = slots[0]
+        v, limit = slots[0], square_limit(params)
         for i in range(params.size):
-            g = grad[i]
+            g = min(max(grad[i], -limit), limit)
             second = keep * v[i] + new * (g * g)
             v[i] = second
             params[i] -= eta * g / (np.sqrt(second) + epsilon)

@@ -12,6 +12,9 @@ from threadpoolctl import threadpool_limits
 # Test processes run side by side; BLAS threads on top of that only get in each other's way.
 threadpool_limits(1)
 
+# pytest makes assertions of tests work with `python -O`, too, and those of helpers if told.
+pytest.register_assert_rewrite("comparisons", "gradients", "snapshots")
+
 # Tests say how many examples they take unless they are those of tests/fuzz: four of these take
 # 1,000 in all, or 20,000 with --hypothesis-profile=nightly. The first examples compile kernels,
 # which no deadline allows for.

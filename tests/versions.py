@@ -1,4 +1,7 @@
-"""Marks of tests that need a newer scikit-learn than the oldest one that sknet supports."""
+"""Marks of tests that need a newer scikit-learn than the oldest one that sknet supports.
+
+What is compared with scikit-learn can only be tested where scikit-learn has it, and has it right.
+"""
 
 from __future__ import annotations
 
@@ -16,3 +19,11 @@ needs_callbacks = pytest.mark.skipif(
 needs_weights = pytest.mark.skipif(
     parse_version("1.7") > SKLEARN, reason="scikit-learn's MLP takes no sample_weight before 1.7"
 )
+needs_loss = pytest.mark.skipif(
+    parse_version("1.7") > SKLEARN, reason="scikit-learn's MLPRegressor has no loss before 1.7"
+)
+needs_1_8 = pytest.mark.skipif(
+    parse_version("1.8") > SKLEARN, reason="scikit-learn itself raises an error here before 1.8"
+)
+# Seen with 1.6.0, 1.7.0, 1.7.2 and 1.8.0: "ufunc 'isnan' not supported for the input types".
+STOPS_EARLY_ON_STRINGS = parse_version("1.9") <= SKLEARN

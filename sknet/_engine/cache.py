@@ -3,73 +3,193 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import pickle
+import uuid
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+import numba
+import numpy as np
 
 from sknet._engine.simd import VECTOR_BITS
 
-try:  # private to Numba: tests/engine/test_compilation.py checks that it does what is needed here
-    from numba.core.caching import IndexDataCacheFile
+try:  # private to Numba: tests/engine/test_cache.py checks that it does what is needed here
+    from numba.core.caching import FunctionCache
+    from numba.core.serialize import dumps
 except ImportError:
-    IndexDataCacheFile = object  # type: ignore[assignment, misc]
+    FunctionCache = object  # type: ignore[assignment, misc]
 
 PACKAGE = Path(__file__).parents[1]
+CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
-class SafeCacheFile(IndexDataCacheFile):
-    """The cache entries of one function, which several processes may write at the same time.
+def keep_on_disk(compiled: Any, function: Callable[..., Any]) -> None:
+    """Let Numba look for compiled code of a function on disk, and keep there what it compiles."""
+    try:
+        compiled._cache = SafeCache(function)
+    except Exception as error:
+        if os.path.isfile(function.__code__.co_filename):
+            chosen = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+            _warn_of_folder(
+                "Numba found no folder in which sknet can keep its compiled code: NUMBA_CACHE_DIR "
+                f"is {chosen!r} ({_name(error)})."
+            )
+        else:
+            _warn_of_source(function)
 
-    Numba numbers the data files of a function. Two processes that compile it for
-    two dtypes at the same time may choose the same number, and the index then
-    names the code of one dtype for the other. Here the name of a data file is a
-    digest of the sources and the signature. It is written before the index that
-    names it.
+
+class SafeCache(FunctionCache):
+    """Numba's cache of one function, without an error if code cannot be loaded or saved."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        sources = self._impl.locator.get_source_stamp(), package_digest()
+        stamp = numba.__version__, VECTOR_BITS, sources
+        self._cache_file = CodeFiles(Path(self.cache_path), self._impl.filename_base, stamp)
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        return (*super()._index_key(sig, codegen), constants(self._py_func))
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the code for one signature, or None if it has to be compiled."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:
+            _warn_of_folder(
+                f"sknet could not load compiled code from the folder {self.cache_path} "
+                f"({_name(error)}). It compiles this code anew and replaces the file if it can."
+            )
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep the code for one signature on disk if that is possible."""
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:
+            _warn_of_folder(
+                f"sknet could not save compiled code in the folder {self.cache_path} "
+                f"({_name(error)})."
+            )
+
+
+class CodeFiles:
+    """The compiled code of one function: one file for each signature, and no index.
+
+    The name of a file is a digest of the sources and the signature. Processes that
+    compile a function for two dtypes at the same moment therefore write two files.
+    With Numba's own files, which are numbered and named in an index, both may
+    choose the same number, and one would run the code of the other.
+
+    A file begins with a checksum of the rest. Machine code with a wrong bit would
+    otherwise be loaded without an error, and crash the process when it runs.
     """
 
-    def save(self, key: Any, data: Any) -> None:
-        """Save a new cache entry."""
-        digest = hashlib.sha256(repr((self._source_stamp, key)).encode()).hexdigest()
-        name = self._data_name(digest[:16])
-        self._save_data(name, data)
-        overloads = self._load_index()
-        overloads[key] = name
-        self._save_index(overloads)
+    def __init__(self, folder: Path, name: str, stamp: object) -> None:
+        self._folder, self._name, self._stamp = folder, name, stamp
 
-    def _data_name(self, digest: str) -> str:
-        return self._data_name_pattern.replace("{number:d}", digest)
+    def path(self, key: object) -> Path:
+        """Return the file of the code for one signature."""
+        digest = hashlib.sha256(repr((self._stamp, key)).encode()).hexdigest()
+        return self._folder / f"{self._name}.{digest[:32]}.nbc"
+
+    def load(self, key: object) -> Any:
+        """Return the code for one signature, or None if there is no file of it."""
+        path = self.path(key)
+        try:
+            content = memoryview(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        checksum, data = content[:CHECKSUM_BYTES], content[CHECKSUM_BYTES:]
+        if hashlib.sha256(data).digest() != checksum:
+            raise ValueError(f"{path.name} is damaged: its checksum is wrong")
+        return pickle.loads(data)
+
+    def save(self, key: object, code: object) -> None:
+        """Write the code for one signature. Other processes see all of the file or nothing."""
+        data = dumps(code)
+        path = self.path(key)
+        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+        try:
+            temporary.write_bytes(hashlib.sha256(data).digest() + data)
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+def constants(function: Callable[..., Any]) -> list[tuple[str, Any]]:
+    """Return the global constants that are compiled into a function, by name.
+
+    They may come from another file or another cell of a notebook, which no stamp
+    covers. What the function calls from other files of a user's is not seen.
+    """
+    names = function.__code__.co_names
+    values = [function.__globals__.get(name) for name in names]
+    scopes = [function.__globals__, *(vars(v) for v in values if isinstance(v, ModuleType))]
+    found = [(name, scope[name]) for scope in scopes for name in names if name in scope]
+    return [
+        (name, value.tolist() if isinstance(value, np.ndarray) else value)
+        for name, value in found
+        if _is_constant(value)
+    ]
+
+
+def _is_constant(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_constant, value))
+    return isinstance(value, int | float | complex | str | np.generic | np.ndarray)
 
 
 @cache
 def package_digest() -> str:
-    """Return a digest of all source files of the package."""
+    """Return a digest of all source files of the package, or of the archive that holds them.
+
+    Numba looks at the function's own file only. It would serve a function that
+    has an older version of another file compiled into it.
+    """
+    files = sorted(PACKAGE.rglob("*.py")) or [path for path in PACKAGE.parents if path.is_file()]
     digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
+    for path in files:
+        digest.update(os.path.relpath(path, PACKAGE).encode() + path.read_bytes())
     return digest.hexdigest()
 
 
-def secure(compiled: Any) -> None:
-    """Make the cache entries of a compiled function stale whenever a file of the package changes.
-
-    Numba looks at the time and size of the function's own file only. It would
-    serve a function that has an older version of another file compiled into it.
-    """
-    cache = getattr(compiled, "_cache", None)
-    file: Any = getattr(cache, "_cache_file", None)
-    if isinstance(file, IndexDataCacheFile):
-        file._source_stamp = (file._source_stamp, package_digest(), VECTOR_BITS)
-        file.__class__ = SafeCacheFile
+def _name(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
-@cache
-def warn_of_missing_cache() -> None:
-    """Warn once that nothing can be cached, and say how that is mended."""
-    warnings.warn(
-        "Numba found no writeable folder for its cache, so sknet compiles its kernels anew in "
-        "every process (some seconds at the first fit). To keep them, set the environment "
-        "variable NUMBA_CACHE_DIR to a writeable folder before Python starts.",
-        RuntimeWarning,
-        stacklevel=3,
+def _warn_of_folder(what_failed: str) -> None:
+    _warn_once(
+        what_failed,
+        "Code that is not on disk is compiled by every process, for some seconds at the first fit. "
+        "To keep it, set the environment variable NUMBA_CACHE_DIR to a folder with free space "
+        "before Python starts. You alone must be able to write to this folder, because loading a "
+        "file from it can run any code that the file's author put there.",
     )
+
+
+def _warn_of_source(function: Callable[..., Any]) -> None:
+    _warn_once(
+        f"sknet cannot keep the compiled code of {function.__qualname__} on disk, because its "
+        f"source is no file on disk, but {function.__code__.co_filename!r}.",
+        "Every process therefore compiles it, which takes up to some seconds. To keep compiled "
+        "code, write the function to a file, and import it from there; a package has to be "
+        "installed in a folder instead of an archive.",
+    )
+
+
+_warned: set[str] = set()
+
+
+def _warn_once(what_failed: str, remedy: str) -> None:
+    """Warn, unless this process has already given the same remedy."""
+    if remedy not in _warned:
+        _warned.add(remedy)
+        warnings.warn(f"{what_failed} {remedy}", RuntimeWarning, stacklevel=4)

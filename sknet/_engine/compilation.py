@@ -21,8 +21,8 @@ import numba
 import numpy as np
 from numba.core.ccallback import CFunc
 
-from sknet._engine import vector_math  # noqa: F401  # registers exp and tanh
-from sknet._engine.cache import secure, warn_of_missing_cache
+from sknet._engine import vector_math  # noqa: F401  # registers exp and others
+from sknet._engine.cache import keep_on_disk
 from sknet._engine.uninterrupted import uninterrupted
 
 # nnan and ninf stay out: a diverging loss has to stay visible as NaN.
@@ -113,14 +113,9 @@ def _garbage_collection_paused() -> Iterator[None]:
 
 
 def _c_function(function: Callable[..., Any], signature: Any, options: dict[str, Any]) -> CFunc:
-    # This is what numba.cfunc does, with our stamp put in before the cache is read.
+    # This is what numba.cfunc does, with a cache of our own.
     compiled = CFunc(function, (signature.args, signature.return_type), {}, dict(options))
-    try:
-        compiled.enable_caching()
-    except RuntimeError:
-        warn_of_missing_cache()
-    else:
-        secure(compiled)
+    keep_on_disk(compiled, function)
     compiled.compile()
     return compiled
 
@@ -129,12 +124,8 @@ def kernel(function: Callable[..., Any]) -> Any:
     """Decorate a function that runs programs: compiled lazily, cached, without the GIL."""
     if PYTHON_MODE:
         return function
-    try:
-        dispatcher = numba.njit(nogil=True, cache=True, **OPTIONS)(function)
-    except RuntimeError:
-        warn_of_missing_cache()
-        return numba.njit(nogil=True, **OPTIONS)(function)
-    secure(dispatcher)
+    dispatcher = numba.njit(nogil=True, **OPTIONS)(function)
+    keep_on_disk(dispatcher, function)
     return dispatcher
 
 

@@ -6,6 +6,8 @@ compiled when the first program that calls it is put together.
 
 from __future__ import annotations
 
+import numpy as np
+
 from sknet._engine.functions import hash32, matrix, row, vector
 from sknet._engine.memory import PARAM_BLOCK
 from sknet._engine.program import call_step
@@ -33,9 +35,9 @@ SEED, LAYER, FIRST_ROW = range(3)
 # `hash32` returns numbers below HASH_RANGE. Half of its bits are numbers below HALF_RANGE.
 HASH_RANGE, HALF_RANGE, HALF_MASK = 2**32, 2**16, 2**16 - 1
 
-# Entries of the `settings` of functions that update parameters. The first N_WEIGHTS parameters are
-# weights, which penalties and decay apply to. STEP_ADDRESS is the address of an optimiser's step,
-# or NO_STEP.
+# Entries of the `settings` of functions that update parameters. The first N_WEIGHTS parameters, or
+# all where there are fewer, are weights, which penalties and decay apply to. STEP_ADDRESS is the
+# address of an optimiser's step, or NO_STEP.
 N_SLOTS, N_WEIGHTS, STEP_ADDRESS = range(3)
 NO_STEP = -1
 
@@ -89,10 +91,10 @@ def update(params, grad, scaled_grad, slots, constants, scalars, penalties, sett
         out = vector(scaled_grad, start if scaled_grad.size > PARAM_BLOCK else 0, n)
         n_weights = max(0, min(n, settings[N_WEIGHTS] - start))
         W = vector(p, 0, n_weights)
-        total = l2 - l2
+        total = 0.0
         for i in range(W.size):
             w = W[i]
-            total += w * w
+            total += np.float64(w) * w
             out[i] = (g[i] + l2 * w) * scale
         penalties[start // PARAM_BLOCK] = 0.5 * scalars[L2] * total
         for i in range(n_weights, n):
@@ -111,7 +113,7 @@ def decay(params, scalars, settings):
     algorithm 2.
     """
     keep = params.dtype.type(1 - scalars[RATE] * scalars[DECAY])
-    W = vector(params, 0, max(0, min(params.size, settings[N_WEIGHTS])))
+    W = vector(params, 0, min(params.size, settings[N_WEIGHTS]))
     for i in range(W.size):
         W[i] *= keep
 
@@ -134,11 +136,11 @@ def add_l1_subgradient(params, grad, previous_params, scalars, penalties, settin
         n = max(0, min(PARAM_BLOCK, settings[N_WEIGHTS] - start, params.size - start))
         W, g = vector(params, start, n), vector(grad, start, n)
         previous = vector(previous_params, start, n)
-        total = zero
+        total = 0.0
         for i in range(W.size):
             w = W[i]
             previous[i] = w
-            total += abs(w)
+            total += np.float64(abs(w))
             size = abs(g[i]) - l1
             at_zero = zero if size < zero else (size if g[i] > zero else -size)
             g[i] = g[i] + l1 if w > zero else (g[i] - l1 if w < zero else at_zero)
@@ -152,7 +154,7 @@ def project_to_orthant(params, grad, previous_params, settings):
     ----------
     Andrew, G., Gao, J. (2007), as above, section 3.2: constraining the step.
     """
-    W = vector(params, 0, max(0, min(params.size, settings[N_WEIGHTS])))
+    W = vector(params, 0, min(params.size, settings[N_WEIGHTS]))
     zero = params.dtype.type(0)
     for i in range(W.size):
         side = previous_params[i] if previous_params[i] != zero else -grad[i]
@@ -167,7 +169,7 @@ def squared_norms(grad, squares):
         g = vector(grad, start, min(PARAM_BLOCK, grad.size - start))
         total = 0.0
         for i in range(g.size):
-            total += g[i] * g[i]
+            total += np.float64(g[i]) * g[i]
         squares[start // PARAM_BLOCK] = total
 
 
@@ -175,7 +177,8 @@ def clipped_step(params, grad, slots, constants, scalars, settings):
     """Take a step by a gradient whose norm is clipped to CLIP.
 
     The gradient becomes grad * min(1, CLIP / norm), with the norm over all
-    parameters.
+    parameters. If squares overflow even in float64, it becomes NaN, so that the
+    divergence is seen.
 
     References
     ----------
@@ -183,7 +186,9 @@ def clipped_step(params, grad, slots, constants, scalars, settings):
     recurrent neural networks. ICML, algorithm 1.
     """
     norm = scalars[SQUARES] ** 0.5
-    factor = params.dtype.type(scalars[CLIP] / norm if norm > scalars[CLIP] else 1.0)
+    # In float64, since the factor may be below the smallest normal number of float32.
+    factor = scalars[CLIP] / norm if norm > scalars[CLIP] else 1.0
+    factor = np.nan if norm == np.inf else factor
     n_slots = settings[N_SLOTS]
     for start in range(0, params.size, PARAM_BLOCK):
         n = min(PARAM_BLOCK, params.size - start)

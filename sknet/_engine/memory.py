@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from sknet._engine.sparse import check_sparse
+
 # Parameters that one step of an optimiser updates at a time. With their slots they stay in the
 # L1 cache. The number is no power of two: processors first compare the lowest 12 bits of two
 # addresses, so slots 4096 bytes apart would make each load wait for the store before it.
@@ -41,6 +43,12 @@ def n_rows(X: np.ndarray | CSR) -> int:
     return X.indptr.size - 1 if isinstance(X, CSR) else X.shape[0]
 
 
+def check_rows(rows: np.ndarray, n: int) -> None:
+    """Raise ValueError unless rows are numbers from 0 to n - 1: kernels index data by them."""
+    if rows.size and not 0 <= rows.min() <= rows.max() < n:
+        raise ValueError(f"Rows must be numbers from 0 to {n - 1}.")
+
+
 def as_kernel_input(X: Any) -> np.ndarray | CSR:
     """Return validated data in the one form that kernels are compiled for.
 
@@ -59,37 +67,17 @@ def as_kernel_input(X: Any) -> np.ndarray | CSR:
     """
     if not sp.issparse(X):
         return read_only(X)
-    data, indices, indptr = X.data, X.indices, X.indptr
-    n_samples, n_features = X.shape
-    if indptr.size != n_samples + 1 or indptr[0] != 0 or (np.diff(indptr) < 0).any():
-        raise ValueError(
-            f"X.indptr of a sparse X of shape {X.shape} must have {n_samples + 1} values that "
-            "begin with 0 and never decrease. Build X anew, for example from its coordinates by "
-            "scipy.sparse.coo_array."
-        )
-    n = int(indptr[-1])
-    if min(data.size, indices.size) < n:
-        raise ValueError(
-            f"X.indptr of a sparse X ends with {n}, but X.data has {data.size} and X.indices "
-            f"{indices.size} values. Build X anew, for example from its coordinates by "
-            "scipy.sparse.coo_array."
-        )
-    data, indices = data[:n], indices[:n]
-    least, greatest = (indices.min(), indices.max()) if n else (0, n_features - 1)
-    if least < 0 or greatest >= n_features:
-        raise ValueError(
-            f"X.indices of a sparse X has values from {least} to {greatest}, but X has "
-            f"{n_features} columns, numbered from 0. Correct the indices or the shape of X."
-        )
+    check_sparse(X)
+    n_features, n = X.shape[1], int(X.indptr[-1])
     if n_features - 1 > np.iinfo(np.int32).max:
         raise ValueError(
             f"A sparse X has {n_features} columns, more than the {2**31} that networks take. "
             "Leave out columns, or hash them into fewer."
         )
     return CSR(
-        read_only(np.ascontiguousarray(data)),
-        read_only(np.ascontiguousarray(indices, dtype=np.int32)),
-        read_only(np.ascontiguousarray(indptr, dtype=np.int64)),
+        read_only(np.ascontiguousarray(X.data[:n])),
+        read_only(np.ascontiguousarray(X.indices[:n], dtype=np.int32)),
+        read_only(np.ascontiguousarray(X.indptr, dtype=np.int64)),
         n_features,
     )
 
@@ -118,8 +106,11 @@ def read_only(array: np.ndarray) -> np.ndarray:
 def is_finite(array: np.ndarray) -> bool:
     """Return whether all numbers are finite."""
     with np.errstate(over="ignore", invalid="ignore"):
-        # The sum of finite float32 may overflow, but takes a fraction of the time.
-        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+        # The sum of finite float32 may overflow, but takes a fraction of the time. NaN is the least
+        # and the greatest of all numbers it is among. Nothing of the size of the array is made.
+        return bool(
+            np.isfinite(array.sum()) or (np.isfinite(array.min()) and np.isfinite(array.max()))
+        )
 
 
 class LayerBuffers:

@@ -1,6 +1,6 @@
-"""The exp, tanh and fma of compiled functions. Importing this module registers them with Numba.
+"""The arithmetic of compiled functions. Importing this module registers it with Numba.
 
-They are written in LLVM's intermediate representation, without branches and
+exp and tanh are written in LLVM's intermediate representation, without branches and
 calls, so that LLVM vectorises the loops over them.
 """
 
@@ -15,15 +15,15 @@ from numba import types
 from numba.core.cgutils import get_or_insert_function
 from numba.extending import lower_builtin, type_callable
 
-from sknet._engine.functions import exp, fma, tanh
+from sknet._engine.functions import difference, exp, fma, tanh
 from sknet._engine.simd import FLOATS
 
 
 class _Format(NamedTuple):
     """A floating-point format, and what exp needs in it.
 
-    `degree` is that of the Taylor series. e**x underflows or overflows where x
-    is outside of `min_x` and `max_x`.
+    `degree` is that of the Taylor series. Outside of `min_x` and `max_x`, e**x is
+    below the smallest normal number, or overflows.
     """
 
     degree: int
@@ -33,7 +33,10 @@ class _Format(NamedTuple):
     max_x: float
 
 
-FORMATS = {64: _Format(13, 52, 11, -708.0, 709.4), 32: _Format(7, 23, 8, -87.0, 88.3)}
+FORMATS = {
+    64: _Format(13, 52, 11, -708.3964, 709.7827),
+    32: _Format(7, 23, 8, -87.33654, 88.72283),
+}
 
 
 class _ExpBuilder:
@@ -70,7 +73,7 @@ class _ExpBuilder:
         return self.select(x, ">", max_x, max_x, x)
 
     def reduce(self, x: Any) -> tuple[Any, Any]:
-        """Return 2**n and e**r - 1. e**x must neither underflow nor overflow."""
+        """Return the integer n, and e**r - 1. e**x must neither underflow nor overflow."""
         builder, (degree, mantissa_bits, exponent_bits, _, _) = self.builder, self.format
         log2_high, log2_low = _split_log_2(mantissa_bits - exponent_bits)
         n = self.call("rint", builder.fmul(x, self.constant(1 / math.log(2))))
@@ -80,11 +83,17 @@ class _ExpBuilder:
         for k in range(degree - 1, 1, -1):
             series = self.call("fma", series, r, self.constant(1 / math.factorial(k)))
         expm1 = self.call("fma", builder.fmul(r, r), series, r)
+        return builder.fptosi(n, ir.IntType(self.bits)), expm1
+
+    def scale(self, x: Any, n: Any) -> Any:
+        """Return 2**n x, which must be a normal number, as x is.
+
+        n is added to the exponent of x. 2**n itself may overflow where 2**n x does not.
+        """
         integer = ir.IntType(self.bits)
-        exponent_bias = ir.Constant(integer, 2 ** (exponent_bits - 1) - 1)
-        exponent = builder.add(builder.fptosi(n, integer), exponent_bias)
-        power = builder.shl(exponent, ir.Constant(integer, mantissa_bits))
-        return builder.bitcast(power, self.float), expm1
+        exponent = self.builder.shl(n, ir.Constant(integer, self.format.mantissa_bits))
+        bits = self.builder.add(self.builder.bitcast(x, integer), exponent)
+        return self.builder.bitcast(bits, self.float)
 
 
 def _split_log_2(n_bits: int) -> tuple[float, float]:
@@ -96,8 +105,8 @@ def _split_log_2(n_bits: int) -> tuple[float, float]:
 def _lower_exp(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
     emit, x = _ExpBuilder(builder, sig.args[0].bitwidth), arguments[0]
     min_x, max_x = emit.format.min_x, emit.format.max_x
-    power, expm1 = emit.reduce(emit.clamp(x, min_x, max_x))
-    value = emit.call("fma", power, expm1, power)
+    n, expm1 = emit.reduce(emit.clamp(x, min_x, max_x))
+    value = emit.scale(builder.fadd(expm1, emit.constant(1)), n)
     value = emit.select(x, "<", min_x, 0.0, value)
     return emit.select(x, ">", max_x, math.inf, value)
 
@@ -109,7 +118,8 @@ def _lower_tanh(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
     """
     emit = _ExpBuilder(builder, sig.args[0].bitwidth)
     x = emit.clamp(arguments[0], -20.0, 20.0)
-    power, expm1 = emit.reduce(builder.fadd(x, x))
+    n, expm1 = emit.reduce(builder.fadd(x, x))
+    power = emit.scale(emit.constant(1), n)
     t = emit.call("fma", power, expm1, builder.fsub(power, emit.constant(1)))
     return builder.fdiv(t, builder.fadd(t, emit.constant(2)))
 
@@ -118,10 +128,21 @@ def _lower_fma(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
     return _ExpBuilder(builder, sig.args[0].bitwidth).call("fma", *arguments)
 
 
+def _lower_difference(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+    """Emit a difference behind a fence, through which LLVM does not move other sums."""
+    value = builder.fsub(*arguments)
+    kind = ir.FunctionType(value.type, [value.type])
+    fence = builder.module.declare_intrinsic("llvm.arithmetic.fence", [value.type], kind)
+    return builder.call(fence, [value])
+
+
 for _function, _lower in ((exp, _lower_exp), (tanh, _lower_tanh)):
     type_callable(_function)(lambda context: lambda x: x)
     for _type in (types.float32, types.float64):
         lower_builtin(_function, _type)(_lower)
+
 type_callable(fma)(lambda context: lambda x, y, z: x if x == y == z else None)
+type_callable(difference)(lambda context: lambda x, y: x if x == y else None)
 for _type in (types.float32, types.float64):
     lower_builtin(fma, _type, _type, _type)(_lower_fma)
+    lower_builtin(difference, _type, _type)(_lower_difference)

@@ -1,4 +1,4 @@
-"""The compiled form of the functions in `functions`, except exp and tanh.
+"""The compiled form of the functions in `functions`, except for arithmetic.
 
 Importing this module registers them with Numba. The views are made from the
 address, shape and strides of an array.
@@ -16,7 +16,15 @@ from numba.core.cgutils import unpack_tuple
 from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import make_array, populate_array
 
-from sknet._engine.functions import flat, hash32, machine_epsilon, matrix, row, vector
+from sknet._engine.functions import (
+    flat,
+    hash32,
+    machine_epsilon,
+    matrix,
+    row,
+    square_limit,
+    vector,
+)
 
 
 def array_at(builder: Any, context: Any, array_type: Any, fields: Sequence[Any]) -> Any:
@@ -50,15 +58,18 @@ def _integers(context: Any, builder: Any, sig: Any, arguments: Any) -> list[Any]
     ]
 
 
-@type_callable(machine_epsilon)
-def _type_machine_epsilon(context: Any) -> Any:
-    return lambda a: a.dtype
+def _register_constant(function: Any) -> None:
+    """Let compiled code take a function of an array's dtype as a constant."""
+    type_callable(function)(lambda context: lambda a: a.dtype)
+
+    @lower_builtin(function, types.Array)
+    def _lower(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        dtype = sig.return_type
+        return context.get_constant(dtype, float(function(np.empty(0, dtype.name))))
 
 
-@lower_builtin(machine_epsilon, types.Array)
-def _lower_machine_epsilon(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-    dtype = sig.return_type
-    return context.get_constant(dtype, float(np.finfo(dtype.name).eps))
+_register_constant(machine_epsilon)
+_register_constant(square_limit)
 
 
 @type_callable(hash32)

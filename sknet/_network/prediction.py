@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from sknet._engine.compilation import compile_kernel, kernel
 from sknet._engine.functions import vector
-from sknet._engine.memory import CSR, LayerBuffers, n_rows, read_only
+from sknet._engine.memory import CSR, LayerBuffers, check_rows, n_rows, read_only
 from sknet._engine.program import Program, execute
 from sknet._engine.threads import map_row_blocks
 from sknet._network.network import Network
@@ -18,6 +19,9 @@ PREDICT_ROWS = 256
 
 # Numbers of rows for which programs are kept.
 MAX_IDLE = 8
+
+# Stands for the numbers of all rows, which need not be written down.
+ALL_ROWS = read_only(np.empty(0, np.int64))
 
 
 class Predictor:
@@ -33,17 +37,25 @@ class Predictor:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._idle: dict[tuple[int, int, bool], list[_ForwardPass]] = {}
+        self._idle: dict[tuple[int, int, bool, Any], list[_ForwardPass]] = {}
 
     def scores(
-        self, X: np.ndarray | CSR, *, link: bool = False, n_jobs: int | None = None
+        self,
+        X: np.ndarray | CSR,
+        rows: np.ndarray = ALL_ROWS,
+        *,
+        link: bool = False,
+        n_jobs: int | None = None,
     ) -> np.ndarray:
-        """Return scores of all rows of X.
+        """Return scores of rows of X.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features) or CSR
-            In the dtype of the network.
+            In the dtype of the network, or float32.
+        rows : ndarray of int64 of shape (n_rows,), default=ALL_ROWS
+            Numbers of the rows, from 0 to n_samples - 1. They are taken out of X a
+            few at a time.
         link : bool, default=False
             Whether to apply the inverse link.
         n_jobs : int or None, default=None
@@ -51,40 +63,46 @@ class Predictor:
 
         Returns
         -------
-        ndarray of shape (n_samples, n_outputs)
+        ndarray of shape (n_rows, n_outputs)
             In the dtype of the network.
         """
-        layout = self.network.layout
-        out = np.empty((n_rows(X), layout.units[-1]), self.network.params.dtype)
+        layout, n = self.network.layout, n_rows(X)
+        if rows is not ALL_ROWS:
+            check_rows(rows, n)
+            n, rows = rows.size, read_only(rows)
+        out = np.empty((n, layout.units[-1]), self.network.params.dtype)
 
-        def prepare(rows: slice) -> Callable[[slice], None]:
+        def prepare(places: slice) -> Callable[[slice], None]:
             if isinstance(X, CSR):
-                return self._sparse(X, rows, link, out)
-            return self._dense(X, rows, link, out)
+                return self._sparse(X, rows, places, link, out)
+            return self._dense(X, rows, places, link, out)
 
-        map_row_blocks(prepare, len(out), 2 * layout.n_weights, n_jobs, PREDICT_ROWS)
+        map_row_blocks(prepare, n, 2 * layout.n_weights, n_jobs, PREDICT_ROWS)
         return out
 
-    def _sparse(self, X: CSR, rows: slice, link: bool, out: np.ndarray) -> Callable[[slice], None]:
+    def _sparse(
+        self, X: CSR, rows: np.ndarray, places: slice, link: bool, out: np.ndarray
+    ) -> Callable[[slice], None]:
         """Return what predicts parts of sparse rows. Its program has the addresses of X."""
-        forward_pass = _ForwardPass(self.network, rows.stop - rows.start, link, X)
-        no_rows = read_only(np.empty(0, out.dtype))
-        return lambda part: forward_pass.run(no_rows, part.start, out[part])
+        forward_pass = _ForwardPass(self.network, places.stop - places.start, link, X)
+        no_numbers = X.data[:0]
+        return lambda part: forward_pass.run(no_numbers, rows, part.start, out[part])
 
     def _dense(
-        self, X: np.ndarray, rows: slice, link: bool, out: np.ndarray
+        self, X: np.ndarray, rows: np.ndarray, places: slice, link: bool, out: np.ndarray
     ) -> Callable[[slice], None]:
         """Return what predicts parts of dense rows, with a program that is used again."""
-        size = rows.stop - rows.start
-        idle = self._idle.setdefault((min(size, PREDICT_ROWS), size % PREDICT_ROWS, link), [])
+        size, numbers = places.stop - places.start, X.reshape(-1)
+        key = min(size, PREDICT_ROWS), size % PREDICT_ROWS, link, X.dtype
+        idle = self._idle.setdefault(key, [])
         try:
             forward_pass = idle.pop()  # now no other thread has it
         except IndexError:
-            forward_pass = _ForwardPass(self.network, size, link)
+            forward_pass = _ForwardPass(self.network, size, link, X)
 
         def run(part: slice) -> None:
-            forward_pass.run(X[part].reshape(-1), 0, out[part])
-            if part.stop == rows.stop:
+            forward_pass.run(numbers, rows, part.start, out[part])
+            if part.stop == places.stop:
                 if len(self._idle) > MAX_IDLE:
                     self._idle.clear()
                 idle.append(forward_pass)
@@ -102,23 +120,25 @@ class _ForwardPass:
         How many rows in all.
     link : bool
         Whether to apply the loss's inverse link.
-    sparse : CSR, default=None
-        The data, if sparse. Dense rows are given to `run`.
+    X : ndarray or CSR
+        The data, if sparse. Of dense data only the dtype counts: they are given to
+        `run`.
     """
 
-    def __init__(self, network: Network, n: int, link: bool, sparse: CSR | None = None) -> None:
+    def __init__(self, network: Network, n: int, link: bool, X: np.ndarray | CSR) -> None:
         units, dtype = network.layout.units, network.params.dtype
         program = Program(dtype)
         size = min(n, PREDICT_ROWS)
-        data = np.empty(size * units[0] if sparse is None else 0, dtype)
+        is_sparse = isinstance(X, CSR)
+        data = np.empty(0 if is_sparse else size * units[0], dtype)
         index = np.empty(size, np.int64)
         a = LayerBuffers(size, units[1:], dtype)
         last, scratch = len(units) - 2, network.scratch(size)
         for m in (size, n % size):  # whole chunks of rows, and the rest
             if m > 0:
                 rows = slice(0, m)
-                X = sparse if sparse is not None else data[: m * units[0]].reshape(m, units[0])
-                network.first_layer(program, X, index[rows], None, a.matrix(0, rows), scratch)
+                inputs = X if is_sparse else data[: m * units[0]].reshape(m, units[0])
+                network.first_layer(program, inputs, index[rows], None, a.matrix(0, rows), scratch)
                 network.forward(program, None, a, rows, scratch)
                 if link:
                     program.add(network.loss.link, a.matrix(last, rows), network.settings)
@@ -127,35 +147,39 @@ class _ForwardPass:
         ends = table.phases[table.sections]  # of instructions: a chunk runs without a break
         self._program = program  # keeps alive what the instructions address
         self._arguments = data, index, a.flat(last, slice(None)), table.instructions, ends
-        compile_kernel(predict_rows, (read_only(data), data, 0, n, *self._arguments))
+        numbers = read_only(np.empty(0, (X.data if isinstance(X, CSR) else X).dtype))
+        compile_kernel(predict_rows, (numbers, ALL_ROWS, data, 0, n, *self._arguments))
 
-    def run(self, X: np.ndarray, first: int, out: np.ndarray) -> None:
+    def run(self, X: np.ndarray, rows: np.ndarray, first: int, out: np.ndarray) -> None:
         """Overwrite `out` by scores.
 
         Parameters
         ----------
-        X : ndarray of shape (n_rows * n_features,)
-            Dense rows; empty for sparse ones.
+        X : ndarray of shape (n_samples * n_features,)
+            All dense data, read-only; empty for sparse data.
+        rows : ndarray of int64
+            Numbers of the rows, read-only, or ALL_ROWS.
         first : int
-            Number of the first sparse row.
+            Place of the first one among them.
         out : ndarray of shape (n_rows, n_outputs)
             Overwritten.
         """
-        predict_rows(X, out.reshape(-1), first, out.shape[0], *self._arguments)
+        predict_rows(X, rows, out.reshape(-1), first, out.shape[0], *self._arguments)
 
 
 @kernel
-def predict_rows(X, out, first, n, data, index, scores, instructions, ends):
-    """Predict n rows: each chunk of X is copied into `data`, its result copied from `scores`."""
+def predict_rows(X, rows, out, first, n, data, index, scores, instructions, ends):
+    """Predict n rows: some rows of X are copied into `data`, their result copied from `scores`."""
     chunk = index.size
     fan_in, fan_out = data.size // chunk, scores.size // chunk
     for start in range(0, n, chunk):
         m = min(chunk, n - start)
         for i in range(m):
-            index[i] = first + start + i
-        part = vector(X, start * fan_in, m * fan_in)
-        for i in range(part.size):
-            data[i] = part[i]
+            place = first + start + i
+            index[i] = rows[place] if rows.size > 0 else place
+            source, to = vector(X, index[i] * fan_in, fan_in), vector(data, i * fan_in, fan_in)
+            for j in range(to.size):
+                to[j] = source[j]
         section = 0 if m == chunk else 1
         execute(instructions, ends[section], ends[section + 1], scores)
         part = vector(out, start * fan_out, m * fan_out)

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sknet._engine.memory import CSR, n_rows
+from sknet._engine.memory import CSR, check_rows, n_rows
 from sknet._network.network import Network
 from sknet._training.averaging import Averaging
 from sknet._training.records import Records
@@ -99,12 +99,12 @@ class TrainingConfig:
 
 
 class Dataset(NamedTuple):
-    """What a network learns from, or is validated on.
+    """What a network learns from.
 
     Attributes
     ----------
     X : ndarray of shape (n_samples, n_features) or CSR
-        Read-only.
+        Read-only, in the dtype of the network, or float32.
     targets : ndarray of shape (n_samples, n_targets)
         What the loss takes.
     weights : ndarray of shape (n_samples,)
@@ -131,8 +131,7 @@ class Dataset(NamedTuple):
                 f"X has {n} rows, but there are {len(self.targets)} targets and "
                 f"{len(self.weights)} weights."
             )
-        if self.rows.size and not 0 <= self.rows.min() <= self.rows.max() < n:
-            raise ValueError(f"Rows must be numbers from 0 to {n - 1}.")
+        check_rows(self.rows, n)
         network.check_targets(self.targets)
 
     def copy(self) -> Dataset:
@@ -148,16 +147,11 @@ class Dataset(NamedTuple):
         for own, given in zip(self[1:], other[1:], strict=True):
             np.copyto(own, given)
 
-    def astype(self, dtype: type) -> Dataset:
-        """Return the data set with its arrays in another dtype."""
-        X, targets, weights, rows = self
-        if isinstance(X, CSR):
-            X = X._replace(data=X.data.astype(dtype, copy=False))
-        else:
-            X = X.astype(dtype, copy=False)
-        return Dataset(
-            X, targets.astype(dtype, copy=False), weights.astype(dtype, copy=False), rows
-        )
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        parts = self.X.arrays if isinstance(self.X, CSR) else (self.X,)
+        return sum(array.nbytes for array in (*parts, *self[1:]))
 
 
 class Validation(NamedTuple):
@@ -165,15 +159,26 @@ class Validation(NamedTuple):
 
     Attributes
     ----------
-    data : Dataset
+    X : ndarray of shape (n_samples, n_features) or CSR
+        Read-only, in the dtype of the network, or float32. It may have other rows,
+        too: those held out stay among the training data.
+    rows : ndarray of int64 of shape (n_rows,)
+        Numbers of the rows that count.
+    targets : ndarray of shape (n_rows, n_targets)
+        What the loss takes, for these rows alone.
+    weights : ndarray of shape (n_rows,)
+        Sample weights, for these rows alone.
     score : callable or None
-        Takes the network and its raw scores of all rows, and returns a score,
+        Takes the network and its raw scores of these rows, and returns a score,
         the higher the better; it may be NaN. None scores by the negative loss.
     name : str
         What the score is called in messages.
     """
 
-    data: Dataset
+    X: np.ndarray | CSR
+    rows: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
     score: Callable[[Network, np.ndarray], float] | None
     name: str
 

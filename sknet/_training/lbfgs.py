@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
@@ -24,6 +25,8 @@ from sknet._training.epoch import EpochRunner
 from sknet._training.monitor import EarlyStopping, end_epoch, record
 from sknet._training.observers import Observer
 
+AnyData = TypeVar("AnyData", Dataset, Validation)
+
 
 def minimise(
     network: Network,
@@ -36,7 +39,8 @@ def minimise(
     """Minimise the loss from the network's parameters on.
 
     It computes in float64, since its line search compares losses that are too
-    close for float32. Arguments and result are those of
+    close for float32. X may stay float32: kernels convert the rows that they work
+    on. Arguments and result are those of
     :func:`~sknet._training.trainer.train`. An iteration counts as an epoch.
 
     References
@@ -44,9 +48,8 @@ def minimise(
     Zhu, C., Byrd, R. H., Lu, P., Nocedal, J. (1997). Algorithm 778: L-BFGS-B.
     ACM Transactions on Mathematical Software 23.
     """
-    n, data = data.rows.size, data.astype(np.float64)
-    if validation is not None:
-        validation = validation._replace(data=validation.data.astype(np.float64))
+    n, data = data.rows.size, _with_exact_targets(data)
+    validation = None if validation is None else _with_exact_targets(validation)
     params = network.params.astype(np.float64)
     trial, current = network.with_params(params.copy()), network.with_params(params)
     runner = EpochRunner(trial, data, n, config.regularization)
@@ -138,6 +141,12 @@ def minimise(
         message,
         limit,
     )
+
+
+def _with_exact_targets(data: AnyData) -> AnyData:
+    """Return data with targets and weights in float64."""
+    targets, weights = (a.astype(np.float64, copy=False) for a in (data.targets, data.weights))
+    return data._replace(targets=targets, weights=weights)
 
 
 class _DivergedError(Exception):

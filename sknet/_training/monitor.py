@@ -106,8 +106,8 @@ def end_epoch(
     network, records = predictor.network, early_stopping.records
     record(records, validation, loss, learning_rate)
     if validation is not None:
-        X, targets, weights, _ = validation.data
-        scores = predictor.scores(X, n_jobs=early_stopping.config.n_jobs)
+        X, rows, targets, weights, *_ = validation
+        scores = predictor.scores(X, rows, n_jobs=early_stopping.config.n_jobs)
         validation_loss = network.mean_loss(scores, targets, weights)
         score = -validation_loss if validation.score is None else validation.score(network, scores)
         records.epochs[-1] = EpochRecord(loss, learning_rate, validation_loss, score)

@@ -304,9 +304,8 @@ def _train_by_steps(
     if trainer is not None:
         trainer.load(network, data, state)
     else:
-        if isinstance(data.X, np.ndarray) and (
-            data.X.nbytes + network.params.nbytes <= MAX_KEPT_BYTES
-        ):
+        is_small = data.nbytes + network.params.nbytes <= MAX_KEPT_BYTES
+        if isinstance(data.X, np.ndarray) and is_small:
             data = data if kept is None else data.copy()
         else:
             kept = None

@@ -22,7 +22,6 @@ from sknet.estimators.data import (
     held_out_rows,
     validate,
     validate_for,
-    validate_weights,
 )
 from sknet.estimators.decorators import fit_context
 from sknet.estimators.engine import load_engine
@@ -50,9 +49,10 @@ from sknet.estimators.parameters import (
     training_config,
 )
 from sknet.estimators.pickles import FITTED, pickled, unpickled
-from sknet.estimators.targets import Targets, apply_class_weights
+from sknet.estimators.targets import Targets
 from sknet.estimators.unused_parameters import warn_of_unused
 from sknet.estimators.user_warnings import warn_user
+from sknet.estimators.weights import apply_class_weights, validate_weights
 from sknet.hidden_sizes import parse_hidden_layer_sizes
 from sknet.losses import Loss
 from sknet.optimizers import Optimizer

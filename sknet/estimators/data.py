@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,10 +11,12 @@ from sklearn.base import RegressorMixin, is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, column_or_1d
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
-from sknet._engine.memory import as_kernel_input, is_finite
-from sknet.estimators.targets import Targets, apply_class_weights
+from sknet._engine.memory import CSR, as_kernel_input, is_finite
+from sknet._engine.sparse import check_sparse
+from sknet.estimators.targets import Targets
+from sknet.estimators.weights import apply_class_weights, validate_weights
 
 if TYPE_CHECKING:
     from sknet._network.network import Network
@@ -72,6 +73,29 @@ def is_single_frame(X: Any) -> bool:
     return is_numeric and np.result_type(np.bool_, *dtypes) == np.float32
 
 
+def checked_sparse(X: Any, dtype: Any) -> Any:
+    """Return X itself, unless it is in compressed rows of another dtype than one of `dtype`.
+
+    These get the dtype here, and keep their indices: SciPy would copy them, too.
+
+    Raises
+    ------
+    ValueError
+        If the arrays of a sparse X contradict each other. SciPy would crash on
+        some of them when scikit-learn converts them.
+    """
+    if not sp.issparse(X):
+        return X
+    check_sparse(X)
+    dtypes = dtype if isinstance(dtype, tuple) else (dtype,)
+    if X.format != "csr" or X.ndim != 2 or X.dtype.kind not in "biuf" or X.dtype in dtypes:
+        return X
+    n = X.indptr[-1]
+    with np.errstate(over="ignore"):  # scikit-learn finds the infinite number
+        data = X.data[:n].astype(dtypes[0])
+    return type(X)((data, X.indices[:n], X.indptr), shape=X.shape)
+
+
 def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[Any, np.ndarray]:
     """Return X and y as arrays, or X in compressed rows, that agree with each other.
 
@@ -90,10 +114,12 @@ def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[A
         return X, y
     if isinstance(dtype, tuple) and np.float32 in dtype and is_single_frame(X):
         dtype = np.float32
+    if sp.issparse(y):
+        check_sparse(y, "y")
     with np.errstate(over="ignore", invalid="ignore"):  # sums of large finite numbers
         X, y = validate_data(
             estimator,
-            X,
+            checked_sparse(X, dtype),
             y,
             accept_sparse="csr",
             dtype=dtype,
@@ -119,6 +145,7 @@ def validate_for(estimator: Any, X: Any, network: Network, attributes: Mapping[s
     """
     dtype, n_features = network.params.dtype, network.layout.units[0]
     if not is_plain(X, dtype, n_features, attributes):
+        X = checked_sparse(X, dtype)
         with np.errstate(over="ignore", invalid="ignore"):  # sums of large finite numbers
             X = validate_data(
                 estimator, X, accept_sparse="csr", dtype=dtype, order="C", reset=False
@@ -129,44 +156,6 @@ def validate_for(estimator: Any, X: Any, network: Network, attributes: Mapping[s
                 "with the columns of the training data."
             )
     return X
-
-
-def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
-    """Return one weight for each row of X, in its dtype; ones for None.
-
-    Raises
-    ------
-    ValueError
-        If a weight is negative or not finite, if all of them are zero, or if
-        they are so small or so large that the dtype of X cannot hold them.
-    """
-    if sample_weight is None:
-        return np.ones(X.shape[0], X.dtype)
-    exact = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    if isinstance(sample_weight, Real) and not np.isfinite(exact[0]):
-        raise ValueError(f"sample_weight={sample_weight} is not a finite number.")
-    if exact.min() < 0:
-        raise ValueError(
-            f"sample_weight has negative values (the least is {exact.min():g}); weights must be "
-            ">= 0. Leave out samples that are not to count, or give them weight 0."
-        )
-    if not exact.any():
-        raise ValueError(
-            "Sample weights must contain at least one non-zero number: all of sample_weight is "
-            "zero, which leaves nothing to learn from."
-        )
-    with np.errstate(over="ignore"):
-        weights = exact.astype(X.dtype)
-        total = weights.sum()
-    limits = np.finfo(X.dtype)
-    weights[weights < limits.tiny] = 0  # 1 / weight would overflow
-    if not np.isfinite(total) or not weights.any():
-        raise ValueError(
-            f"sample_weight has values up to {exact.max():g}. In {X.dtype}, the dtype of X, the "
-            f"largest weight must be at least {limits.tiny:g}, and the sum of weights at most "
-            f"{limits.max:g}. Divide sample_weight by its mean."
-        )
-    return weights
 
 
 def as_targets(encoded: np.ndarray, dtype: Any) -> np.ndarray:
@@ -248,6 +237,7 @@ class ValidationMaker:
         self.model, self.targets, self.show = model, targets, show
         self.parameters: Mapping[str, Any] = vars(model)
         self.class_weights = class_weights
+        self.has_scorer = self.parameters["scoring"] not in (None, "loss")
 
     def of_user(self, given: GivenData, dtype: Any, n_targets: int) -> Validation | None:
         """Return the user's own validation data, None if there are none.
@@ -279,7 +269,10 @@ class ValidationMaker:
             self.class_weights,
             self.parameters.get("class_weight"),
         )
-        return self._validation(X, targets, weights, given, is_held_out=False)
+        rows = np.arange(len(targets), dtype=np.int64)
+        return self._validation(
+            as_kernel_input(X), rows, targets, weights, given, is_held_out=False
+        )
 
     def of_rows(
         self, X: Any, y: np.ndarray, data: Dataset, given: GivenData, rows: np.ndarray
@@ -298,12 +291,14 @@ class ValidationMaker:
                 "nothing to score. Increase 'validation_fraction', or leave out samples of "
                 "weight 0."
             )
-        chosen = GivenData(chosen_rows(given.X, X, rows), y[rows], given.sample_weight)
-        return self._validation(X[rows], data.targets[rows], weights, chosen, is_held_out=True)
+        if self.has_scorer:  # nobody else needs a copy
+            given = GivenData(chosen_rows(given.X, X, rows), y[rows], given.sample_weight)
+        return self._validation(data.X, rows, data.targets[rows], weights, given, is_held_out=True)
 
     def _validation(
         self,
-        X: Any,
+        X: np.ndarray | CSR,
+        rows: np.ndarray,
         targets: np.ndarray,
         weights: np.ndarray,
         given: GivenData,
@@ -312,9 +307,10 @@ class ValidationMaker:
     ) -> Validation:
         """Return validation data with the score that ``scoring`` asks for.
 
-        Scorers take the data as they were given, with the names of their columns.
+        The network reads the rows of X where they are. Scorers take the data as they
+        were given, with the names of their columns.
         """
-        from sknet._training.contract import Dataset, Validation
+        from sknet._training.contract import Validation
 
         scoring = self.parameters["scoring"]
         is_weighted = given.sample_weight is not None
@@ -328,7 +324,7 @@ class ValidationMaker:
         name = self.targets.score_name
         if scoring == "loss":
             score, name = None, "loss"
-        elif scoring is not None:
+        elif self.has_scorer:
             scorer, name = check_scoring(self.model, scoring=scoring), f"scoring={scoring!r}"
             y = self.targets.as_scored(given.y)
 
@@ -343,8 +339,7 @@ class ValidationMaker:
                     error.add_note(whence)  # code of users may look for its own exception
                     raise
 
-        rows = np.arange(len(targets), dtype=np.int64)
-        return Validation(Dataset(as_kernel_input(X), targets, weights, rows), score, name)
+        return Validation(X, rows, targets, weights, score, name)
 
     def _whence(self, name: str, targets: np.ndarray, is_held_out: bool) -> str:
         """Return what to say of an error that a scorer raises on validation data."""

@@ -185,9 +185,9 @@ def _digest(validation: Validation | None) -> str | None:
     if validation is None:
         return None
     digest = hashlib.blake2b(digest_size=16)
-    X, *others, _ = validation.data
+    X, _, *others = validation[:4]
     for array in (*(X if isinstance(X, tuple) else (X,)), *others):
-        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(np.ascontiguousarray(array).reshape(-1).data)
     return digest.hexdigest()
 
 

@@ -303,10 +303,11 @@ class NumericTargets:
         return self.score_of_predictions(targets, scores, weights)
 
     def score_of_predictions(self, y: np.ndarray, predicted: np.ndarray, weights: Any) -> float:
-        """Return R2, or for quantiles the mean D2 of the pinball losses.
+        """Return R2, or for quantiles the mean D2 of the pinball losses, computed in float64.
 
         R2 is -inf, or NaN with weights of 0, where squares of large errors overflow.
         """
+        y, predicted = (a.astype(np.float64, copy=False) for a in (y, predicted))
         if not self.quantiles:
             with np.errstate(over="ignore", invalid="ignore"):
                 return float(r2_score(y, predicted, sample_weight=weights))
@@ -415,35 +416,3 @@ def fitted_targets(model: Any, state: Mapping[str, Any]) -> ClassTargets:
         return ClassTargets(state["_label_binarizer"])
     check_is_fitted(model, "classes_")
     return ClassTargets.of(state["classes_"])
-
-
-def apply_class_weights(
-    weights: np.ndarray, targets: np.ndarray, tables: list[np.ndarray], given: Any
-) -> np.ndarray:
-    """Return weights of samples times those of their classes.
-
-    Parameters
-    ----------
-    weights : ndarray of shape (n_samples,)
-    targets : ndarray of shape (n_samples, n_targets)
-        Codes or indicators.
-    tables : list of ndarray
-        As :meth:`ClassTargets.class_weights` returns them.
-    given : object
-        The parameter `class_weight`, for messages.
-
-    Raises
-    ------
-    ValueError
-        If no sample keeps a weight above 0.
-    """
-    if not tables:
-        return weights
-    for column, table in zip(targets.T, tables, strict=True):
-        weights = weights * table[column.astype(np.intp)].astype(weights.dtype)
-    if not weights.any():
-        raise ValueError(
-            f"class_weight={given} leaves a weight of zero for all samples. Give at least one of "
-            "their classes a weight above 0."
-        )
-    return weights

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from sknet._engine.functions import exp, flat, machine_epsilon, row
+from sknet._engine.functions import difference, exp, flat, machine_epsilon, row
 from sknet.losses.base import WithIdentity, WithLogistic, WithSoftmax
 
 
@@ -70,8 +70,11 @@ class LogLoss(WithSoftmax, name="log_loss"):
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
-        """Write -w sum_k t_k log(p_k) to `values` and w (p - t) to `delta`."""
-        eps, smoothing = machine_epsilon(scores), settings[0]
+        """Write -w sum_k t_k log(p_k) to `values` and w (p - t) to `delta`.
+
+        1 - p_y is computed as the sum of the other probabilities, to avoid cancellation.
+        """
+        eps, smoothing, zero = machine_epsilon(scores), settings[0], scores.dtype.type(0)
         for i in range(scores.shape[0]):
             z = row(scores, i)
             out = row(delta, i)
@@ -85,23 +88,23 @@ class LogLoss(WithSoftmax, name="log_loss"):
         for i in range(every.size):
             every[i] = exp(every[i])
         for i in range(scores.shape[0]):
-            out = row(delta, i)
-            total = out[0] - out[0]
+            out, code = row(delta, i), int(targets[i, 0])
+            total, others = zero, zero
             for k in range(out.size):
                 total += out[k]
-            code = int(targets[i, 0])
+                others += zero if k == code else out[k]
             p, top = out[code] / total, values[i]
             values[i] = -weights[i] * np.log(min(max(p, eps), 1 - eps))
             scale = weights[i] / total
             for k in range(out.size):
                 out[k] *= scale
-            out[code] = weights[i] * (p - 1)
+            out[code] = -others * scale
             if smoothing > 0:
                 # The mean over k of -log(p_k) = log(total) + top - z_k, which needs no clipping.
                 z, mean = row(scores, i), 0.0
                 for k in range(z.size):
-                    mean += z[k]
-                mean = np.log(total) + top - mean / z.size
+                    mean += (top - z[k]) / z.size
+                mean += np.log(total)
                 values[i] += smoothing * (weights[i] * mean - values[i])
                 moved = smoothing * weights[i]
                 for k in range(out.size):
@@ -142,13 +145,15 @@ class BinaryLogLoss(WithLogistic, name="binary_log_loss"):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)
             value = 0.0
             for k in range(z.size):
-                p = 1.0 / (1.0 + exp(-z[k]))
-                out[k] = weights[i] * (p - y[k])
-                p = min(max(p, eps), 1 - eps)
+                small = exp(-abs(z[k]))
+                p = (small if z[k] < 0 else 1.0) / (1.0 + small)
+                q = (1.0 if z[k] < 0 else small) / (1.0 + small)
+                # p - y, without the cancellation of p - 1.
+                out[k] = weights[i] * ((1 - y[k]) * p - y[k] * q)
                 if y[k] > 0:
-                    value -= y[k] * np.log(p)
+                    value -= y[k] * np.log(min(max(p, eps), 1 - eps))
                 if y[k] < 1:
-                    value -= (1 - y[k]) * np.log(1 - p)
+                    value -= (1 - y[k]) * np.log(min(max(q, eps), 1 - eps))
             if smoothing > 0:
                 # The mean of -log(p) and -log(1 - p), which needs no clipping.
                 mean = 0.0
@@ -201,10 +206,10 @@ class Focal(WithSoftmax, name="focal"):
                 others += out[k] if k != code else one - one
             total = others + out[code]
             p, q = out[code] / total, others / total
-            log_p = np.log1p(-q) if q < half else z[code] - top - np.log(total)
+            log_p = np.log1p(-q) if q < half else difference(z[code], top) - np.log(total)
             ratio = log_p / q if q > 0 else -one
             factor = q**gamma
-            values[i] = -weights[i] * factor * log_p
+            values[i] = -np.float64(weights[i]) * factor * log_p
             slope = weights[i] * factor * (one - gamma * p * ratio)
             for k in range(z.size):
                 out[k] *= slope / total
@@ -271,29 +276,38 @@ class Brier(WithSoftmax, name="brier"):
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
-        """Write w sum_k r_k**2 to `values` and its derivative to `delta`."""
-        one = scores.dtype.type(1)
+        """Write w sum_k r_k**2 to `values` and its derivative to `delta`.
+
+        The derivative stays the same if all r_k become r_k - r_best, with the residual of the most
+        probable class. Then nothing cancels where this class is nearly certain. Its 1 - p is
+        computed as the sum of the other probabilities.
+        """
+        zero, one = scores.dtype.type(0), scores.dtype.type(1)
         for i in range(scores.shape[0]):
             z, p = row(scores, i), row(delta, i)
             code = int(targets[i, 0])
-            top = z[0]
+            best = 0
             for k in range(z.size):
-                top = max(top, z[k])
-            total = one - one
+                best = k if z[k] > z[best] else best
+            others = zero
             for k in range(z.size):
-                p[k] = exp(z[k] - top)
-                total += p[k]
-            value, mean = 0.0, one - one
+                p[k] = exp(z[k] - z[best])
+                others += zero if k == best else p[k]
+            total = one + others
+            at_best = -others / total if best == code else one / total
+            value, mean = 0.0, zero
             for k in range(z.size):
                 p[k] /= total
                 error = p[k] - one if k == code else p[k]
+                error = at_best if k == best else error
                 value += error * error
-                mean += error * p[k]
+                mean += (error - at_best) * p[k]
             values[i] = weights[i] * value
             scale = weights[i] + weights[i]
             for k in range(z.size):
                 error = p[k] - one if k == code else p[k]
-                p[k] *= scale * (error - mean)
+                error = at_best if k == best else error
+                p[k] *= scale * (difference(error, at_best) - mean)
 
 
 class BinaryBrier(WithLogistic, name="binary_brier"):
@@ -321,7 +335,9 @@ class BinaryBrier(WithLogistic, name="binary_brier"):
             for k in range(z.size):
                 small = exp(-abs(z[k]))
                 p = (small if z[k] < 0 else one) / (one + small)
-                error = p - y[k]
+                q = (one if z[k] < 0 else small) / (one + small)
+                # p - y, without the cancellation of p - 1.
+                error = (one - y[k]) * p - y[k] * q
                 value += error * error
                 # p (1 - p) = small / (1 + small)**2, which avoids the cancellation of 1 - p.
                 out[k] = scale * error * small / ((one + small) * (one + small))
@@ -365,11 +381,11 @@ class Hinge(WithIdentity, name="hinge"):
                 is_greater = z[rival] == z[rival] and not z[k] <= z[rival]
                 if k != code and is_greater:
                     rival = k
-            margin = one + z[rival] - z[code]
+            margin = one + difference(z[rival], z[code])
             slope = weights[i] if margin > zero else zero
             if margin != margin:
                 slope = margin
-            values[i] = weights[i] * (zero if margin <= zero else margin)
+            values[i] = np.float64(weights[i]) * (zero if margin <= zero else margin)
             out[code] = -slope
             out[rival] = slope
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sknet._engine.functions import exp, row, tanh
+from sknet._engine.functions import difference, exp, row, tanh
 from sknet.losses.base import Loss, WithExp, WithIdentity
 
 # What to do where only the scale of targets is to be changed, not their sign.
@@ -42,7 +42,7 @@ class SquaredError(WithIdentity, name="squared_error"):
             value = 0.0
             for k in range(z.size):
                 error = z[k] - y[k]
-                value += error * error
+                value += np.float64(error) * error
                 out[k] = weights[i] * error
             values[i] = weights[i] * value / (2 * z.size)
 
@@ -110,7 +110,7 @@ class Huber(WithIdentity, name="huber"):
             for k in range(z.size):
                 error = z[k] - y[k]
                 slope = min(max(error, -d), d)
-                value += slope * (error - half * slope)
+                value += np.float64(slope) * (error - half * slope)
                 out[k] = weights[i] * slope
             values[i] = weights[i] * value
 
@@ -257,16 +257,25 @@ class Poisson(WithExp, name="poisson"):
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
-        """Write the weighted half deviance to `values` and w (mu - y) to `delta`."""
+        """Write the weighted half deviance to `values` and w (mu - y) to `delta`.
+
+        It is computed in float64 as y (exp(t) - 1 - t) with t = z - log(y), or as mu - y - y t
+        where exp(t) might overflow. The terms of the formula above would cancel for large counts.
+        """
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)
             value = 0.0
             for k in range(z.size):
-                mu = exp(z[k])
-                out[k] = weights[i] * (mu - y[k])
-                value += mu - y[k]
+                mu, count = exp(np.float64(z[k])), np.float64(y[k])
+                out[k] = weights[i] * (mu - count)
                 if y[k] > 0:
-                    value += y[k] * (np.log(y[k]) - z[k])
+                    t = difference(np.float64(z[k]), np.log(count))
+                    if abs(t) < 1:
+                        value += count * (np.expm1(t) - t)
+                    else:
+                        value += mu - count - count * t
+                else:
+                    value += mu
             values[i] = weights[i] * value
 
     @staticmethod
@@ -298,15 +307,19 @@ class Gamma(WithExp, name="gamma"):
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
-        """Write the weighted half deviance to `values` and w (1 - y / mu) to `delta`."""
-        one = scores.dtype.type(1)
+        """Write the weighted half deviance to `values` and w (1 - y / mu) to `delta`.
+
+        They are computed in float64 as exp(t) - 1 - t and 1 - exp(t) with t = log(y) - z. 1 / mu
+        might overflow where y / mu does not.
+        """
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)
             value = 0.0
             for k in range(z.size):
-                ratio = y[k] * exp(-z[k])
-                out[k] = weights[i] * (one - ratio)
-                value += ratio - one + z[k] - np.log(y[k])
+                t = difference(np.log(np.float64(y[k])), np.float64(z[k]))
+                rest = np.expm1(t)
+                out[k] = -weights[i] * rest
+                value += rest - t
             values[i] = weights[i] * value
 
     @staticmethod
@@ -341,13 +354,19 @@ class LogCosh(WithIdentity, name="log_cosh"):
 
     @staticmethod
     def loss(scores, targets, weights, settings, delta, values):
-        """Write w log(cosh(e)) to `values` and w tanh(e) to `delta`."""
+        """Write w log(cosh(e)) to `values` and w tanh(e) to `delta`.
+
+        For small errors it is computed as -log(1 - tanh(e)**2) / 2, to avoid cancellation.
+        """
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)
             value = 0.0
             for k in range(z.size):
                 error = z[k] - y[k]
-                far = abs(error)
-                value += far + np.log1p(exp(-far - far)) - np.log(2.0)
-                out[k] = weights[i] * tanh(error)
+                far, slope = abs(error), tanh(error)
+                if far < 1:
+                    value -= 0.5 * np.log1p(-slope * slope)
+                else:
+                    value += far + np.log1p(exp(-far - far)) - np.log(2.0)
+                out[k] = weights[i] * slope
             values[i] = weights[i] * value

@@ -281,6 +281,8 @@ def float32_error(*names):
     [
         pytest.param(1e-46, id="1e-46, which is 0"),
         pytest.param(1e-42, id="1e-42, which has few digits"),
+        pytest.param(1e-36, id="1e-36, whose derivatives have few digits"),
+        pytest.param(1e34, id="1e34, whose sum is almost infinite"),
         pytest.param(1e38, id="1e38, whose sum is infinite"),
         pytest.param(1e39, id="1e39, which is infinite"),
     ],
@@ -291,8 +293,6 @@ def test_sample_weights_beyond_float32(weight, solver, call, estimator, digits, 
     X /= 1000
     if (call, solver) == ("partial_fit", "lbfgs"):
         pytest.skip("not for partial_fit")
-    if (weight, solver) == (1e38, "lbfgs"):
-        pytest.skip("L-BFGS works in float64, where the sum is finite")
     model = estimator(**COMMON, solver=solver, max_iter=3)
     options = {"classes": [0, 1, 2]} if (call, estimator) == ("partial_fit", MLPClassifier) else {}
     before = snapshot(model)
@@ -305,7 +305,8 @@ def test_sample_weights_beyond_float32(weight, solver, call, estimator, digits, 
 def test_sample_weights_that_vanish_beside_others(estimator, digits, diabetes):
     # A guard against regressions: a weight of almost 0 beside others is no error.
     X, y = data(estimator, digits, diabetes, np.float32)
-    weights = np.where(np.arange(N) % 2 == 0, 1.0, 1e-46)
+    weights = np.where(np.arange(N) % 4 == 0, 1e-46, 1.0)
+    weights[1::4] = 1e-36
     models = [estimator(**COMMON, max_iter=3) for _ in range(2)]
     models[0].fit(X / 1000, y, weights)
     models[1].fit(X / 1000, y, np.round(weights))
@@ -323,6 +324,45 @@ def test_the_same_sample_weights_in_float64(weight, estimator, digits, diabetes)
     # Adam's epsilon of 1e-8 is on the scale of gradients, which are means.
     for a, b in zip(models[0].coefs_, models[1].coefs_, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("weight", [1e-39, 1e-36, 1e34, 1e39])
+def test_class_weights_beyond_float32(weight, digits):
+    X, y = data(MLPClassifier, digits, None, np.float32)
+    model = MLPClassifier(**COMMON, class_weight={0: weight, 1: weight, 2: weight})
+    before = snapshot(model)
+    with pytest.raises(ValueError, match=float32_error("class_weight")):
+        model.fit(X / 1000, y)
+    assert_unchanged(model, before)
+
+
+@pytest.mark.parametrize("options", [{}, {"gradient_clip_norm": 1.0}], ids=str)
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+@pytest.mark.parametrize("solver", ["adam", "amsgrad", "nadam", "rmsprop"])
+def test_squares_beyond_float32(solver, loss, options, diabetes):
+    """Where targets are 1e25, training is that in float64: it neither diverges nor stands still."""
+    X, y = diabetes[0][:N], 1e23 * diabetes[1][:N]
+    parameters = {**COMMON, **options, "solver": solver, "max_iter": 3, "huber_delta": 1e30}
+    start = MLPRegressor(loss, **{**parameters, "learning_rate_init": 1e-30}).fit(X, y)
+    exact, ours = (
+        MLPRegressor(loss, **parameters).fit(X.astype(dtype), y)
+        for dtype in (np.float64, np.float32)
+    )
+    np.testing.assert_allclose(ours.loss_, exact.loss_, rtol=1e-5)
+    # A gradient of more than 1e19 counts as 1e19, so steps are not those of float64 to the digit.
+    steps = [model.intercepts_[1] - start.intercepts_[1] for model in (exact, ours)]
+    np.testing.assert_allclose(steps[1], steps[0], rtol=0.5)
+
+
+def test_scores_beyond_float32(diabetes):
+    """The scores are those in float64: beside such targets all predictions are about 0."""
+    X, y = diabetes[0][:N], 1e23 * diabetes[1][:N]
+    scores = []
+    for dtype in (np.float64, np.float32):
+        model = MLPRegressor(**COMMON, early_stopping=True, max_iter=3)
+        model.fit(X.astype(dtype), y.astype(dtype))
+        scores.append([*model.validation_scores_, model.score(X.astype(dtype), y.astype(dtype))])
+    np.testing.assert_allclose(scores[1], scores[0], rtol=1e-5)
 
 
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])

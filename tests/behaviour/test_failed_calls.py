@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 import warnings
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from factories import SMALL
 from numpy.testing import assert_array_equal
-from processes import run_script
 from snapshots import assert_same_weights, assert_unchanged, snapshot
 from versions import needs_callbacks
 
@@ -226,121 +222,6 @@ def test_training_after_a_failing_call_is_that_without_it(call, digits):
     assert_same_weights(*models)
     assert models[0].loss_curve_ == models[1].loss_curve_
     assert models[0].t_ == models[1].t_
-
-
-# Sparse data whose arrays do not fit together.
-
-MALFORMED = """
-import json, sys, warnings
-import numpy as np
-import scipy.sparse as sp
-from sknet import MLPClassifier, MLPRegressor
-
-warnings.simplefilter("ignore")
-fault = sys.argv[1]
-rng = np.random.default_rng(0)
-dense = rng.normal(size=(200, 30))
-dense[rng.random(dense.shape) < 0.7] = 0
-y = np.arange(200) % 2
-kinds = [(np.float64, np.int32, sp.csr_array), (np.float32, np.int64, sp.csr_matrix)]
-
-
-def new():
-    X = container(dense.astype(dtype))
-    X.indices, X.indptr = X.indices.astype(index_dtype), X.indptr.astype(index_dtype)
-    return X
-
-
-def malformed():
-    X = new()
-    if fault == "a column beyond the last":
-        X.indices[5] = 30
-    elif fault == "columns far beyond the last":
-        X.indices[:] = 2**30
-    elif fault == "a negative column":
-        X.indices[5] = -1
-    elif fault == "columns far below the first":
-        X.indices[:] = -(2**30)
-    elif fault == "rows that end before they begin":
-        X.indptr[50] = X.indptr[52]
-        X.indptr[51] = X.indptr[49]
-    elif fault == "a row beyond the data":
-        X.indptr[100] = 2**30
-    elif fault == "a row before the data":
-        X.indptr[1] = -(2**20)
-    return X
-
-
-results = []
-for estimator, (dtype, index_dtype, container) in zip((MLPClassifier, MLPRegressor), kinds):
-    options = {"hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
-    model = estimator(**options).fit(new(), y)
-    expected = model.predict(new())
-    calls = {
-        "first fit": lambda X: estimator(**options).fit(X, y),
-        "L-BFGS": lambda X: estimator(**options, solver="lbfgs").fit(X, y),
-        "fit": lambda X: model.fit(X, y),
-        "partial_fit": lambda X: model.partial_fit(X, y),
-        "X_val": lambda X: model.fit(new(), y, X_val=X, y_val=y),
-        "predict": lambda X: model.predict(X),
-        "score": lambda X: model.score(X, y),
-    }
-    for name, call in calls.items():
-        print(estimator.__name__, name, file=sys.stderr, flush=True)  # seen if it crashes
-        try:
-            call(malformed())
-        except ValueError as error:
-            results.append(str(error))
-        else:
-            raise AssertionError(f"{name} took {fault}")
-        assert np.array_equal(model.predict(new()), expected)
-print(json.dumps(results))
-"""
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        "a column beyond the last",
-        "columns far beyond the last",
-        "a negative column",
-        "columns far below the first",
-        "rows that end before they begin",
-        "a row beyond the data",
-        "a row before the data",
-    ],
-)
-def test_malformed_sparse_data_are_refused(fault):
-    """The error says what is wrong, and no memory outside of the arrays is read."""
-    messages = json.loads(run_script(MALFORMED, fault))
-    assert len(messages) == 14
-    for message in messages:
-        assert re.search("indices|indptr|index|column|row", message), message
-
-
-def strided(array):
-    """Return a view of equal values with a gap after each."""
-    return np.repeat(array, 2)[::2]
-
-
-@pytest.mark.parametrize("which", ["data", "indices", "indptr", "all three"])
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_sparse_data_in_strided_arrays(solver, dtype, which, digits):
-    """They give the model and the predictions of contiguous arrays, to the bit."""
-    # With "indptr" alone, which is converted, a guard against regressions.
-    X, y = sp.csr_array(digits[0][:200].astype(dtype)), digits[1][:200]
-    other = X.copy()
-    for name in ("data", "indices", "indptr"):
-        if which in (name, "all three"):
-            setattr(other, name, strided(getattr(X, name)))
-            assert not getattr(other, name).flags.c_contiguous
-    models = [MLPClassifier(**SMALL, solver=solver).fit(data, y) for data in (X, other)]
-    assert_same_weights(*models)
-    assert_array_equal(models[0].predict_proba(other), models[1].predict_proba(X))
-    models[0].set_params(solver="adam").partial_fit(other, y)
-    models[1].set_params(solver="adam").partial_fit(X, y)
-    assert_same_weights(*models)
 
 
 def test_predictions_of_large_numbers_do_not_warn(digits):

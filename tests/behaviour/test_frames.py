@@ -13,6 +13,7 @@ from sklearn.datasets import load_diabetes, load_iris, load_wine
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from versions import needs_1_8
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -56,7 +57,7 @@ def test_column_transformer(library, wine):
     assert classifier().fit(numbers, y).score(numbers, y) < model.score(X, y) - 0.03
 
 
-@frames
+@pytest.mark.parametrize("library", ["pandas", pytest.param("polars", marks=needs_1_8)])
 def test_sparse_columns_out_of_a_column_transformer(library):
     X, y = wine_frame(library)
     encode = ColumnTransformer(

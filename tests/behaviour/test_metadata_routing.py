@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from versions import needs_weights
+from versions import needs_1_8, needs_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -25,6 +25,7 @@ def routing():
         yield
 
 
+@needs_1_8  # which asks no more whether Pipeline.score takes the weights
 @pytest.mark.usefixtures("routing")
 def test_weights_reach_the_net_through_a_search_of_pipelines(wine):
     X, y = wine

@@ -15,10 +15,8 @@ import pytest
 
 import sknet
 from sknet._engine import compilation
-from sknet._engine.cache import SafeCacheFile
 from sknet._engine.memory import read_only
 from sknet._engine.program import function_address
-from sknet._training.epoch import run_steps
 
 FIT = """
     import numba.core.event
@@ -140,43 +138,3 @@ def test_unknown_vector_width(package):
     with pytest.raises(subprocess.CalledProcessError) as error:
         run(FIT, package, SKNET_VECTOR_BITS="100")
     assert "SKNET_VECTOR_BITS is '100', but must be 128, 256 or 512" in error.value.stderr
-
-
-def test_processes_that_save_at_the_same_time_do_not_mix_their_code(tmp_path):
-    """Numba's own files do: each process takes the first free number, and writes it at last."""
-    files = [SafeCacheFile(str(tmp_path), "function", "sources") for _ in range(2)]
-    load_index = SafeCacheFile._load_index
-    # Both have read the index before either has written it.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SafeCacheFile, "_load_index", lambda self: {})
-        files[0].save("float64", "code for float64")
-        files[1].save("float32", "code for float32")
-    assert load_index(files[0]).keys() <= {"float64", "float32"}
-    for key in ("float64", "float32"):
-        assert files[0].load(key) in (None, f"code for {key}")
-    files[0].save("float64", "code for float64")
-    assert [files[1].load(key) for key in ("float64", "float32")] == [
-        "code for float64", "code for float32",
-    ]  # fmt: skip
-
-
-def test_code_of_other_sources_is_never_overwritten_by_ours(tmp_path):
-    """A process that still runs an older version of the package keeps its data files."""
-    older, newer = (SafeCacheFile(str(tmp_path), "function", s) for s in ("older", "newer"))
-    older.save("float64", "older code")
-    names = {path.name for path in tmp_path.glob("*.nbc")}
-    newer.save("float64", "newer code")
-    assert names < {path.name for path in tmp_path.glob("*.nbc")}
-    assert newer.load("float64") == "newer code"
-    assert older.load("float64") is None
-
-
-def test_caches_are_secured():
-    """If Numba changes what is private to it, this says so."""
-    if compilation.PYTHON_MODE:
-        pytest.skip("nothing is compiled")
-    assert isinstance(run_steps._cache._cache_file, SafeCacheFile)
-    function_address(forward, np.float64)
-    found = [c for (f, _), c in compilation._compiled.items() if f is forward]
-    assert found
-    assert all(isinstance(c._cache._cache_file, SafeCacheFile) for c in found)

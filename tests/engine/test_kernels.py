@@ -44,7 +44,8 @@ from sknet._engine.kernels import (
     update,
 )
 from sknet._engine.memory import PARAM_BLOCK, as_kernel_input
-from sknet._engine.program import ROLES, Program, function_address, run_program
+from sknet._engine.program import Program, function_address, run_program
+from sknet._engine.roles import ROLES
 
 SIZES = [0, 1, PARAM_BLOCK - 1, PARAM_BLOCK, PARAM_BLOCK + 1, 2 * PARAM_BLOCK + 7]
 # Where the weights end: nowhere, inside of the first block, at its end, inside of the second block,
@@ -52,6 +53,11 @@ SIZES = [0, 1, PARAM_BLOCK - 1, PARAM_BLOCK, PARAM_BLOCK + 1, 2 * PARAM_BLOCK + 
 ENDS_OF_WEIGHTS = [0, 5, PARAM_BLOCK, PARAM_BLOCK + 3, 10 * PARAM_BLOCK]
 
 both_dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+# Of parameters, and of the data.
+dtypes_of_data = pytest.mark.parametrize(
+    ("dtype", "data_dtype"),
+    [(np.float64, np.float64), (np.float32, np.float32), (np.float64, np.float32)],
+)
 all_sizes = pytest.mark.parametrize("size", SIZES)
 all_ends_of_weights = pytest.mark.parametrize("n_weights", ENDS_OF_WEIGHTS)
 
@@ -133,12 +139,12 @@ def parameter_settings(n_slots=0, n_weights=0, step=NO_STEP):
 # Copies and sums.
 
 
-@both_dtypes
+@dtypes_of_data
 @pytest.mark.parametrize("width", [1, 7, 64])
 @pytest.mark.parametrize("n", [0, 1, 5, 100])
-def test_gather(n, width, dtype):
-    """Rows are copied in any order and any number of times."""
-    source = normal((20, width), dtype)
+def test_gather(n, width, dtype, data_dtype):
+    """Rows are copied in any order and any number of times, and float32 may become float64."""
+    source = normal((20, width), data_dtype)
     index = np.random.RandomState(1).randint(0, 20, size=n)
     out = np.full((n, width), np.nan, dtype)
     assert_array_equal(call(gather, dtype, source=source, index=index, out=out).out, source[index])
@@ -223,16 +229,17 @@ def assert_scaled(actual, params, grad, n_weights, dtype):
     assert_close(actual, BATCH_SCALE * (wide(grad) + penalty), magnitude, 3, dtype)
 
 
-def assert_l2_penalties(actual, params, n_weights, dtype):
+def assert_l2_penalties(actual, params, n_weights):
     """Compare with l2 / 2 times the sum of squares in each block.
 
-    Sums are in the dtype of the parameters. A square has one u, a sum of n terms has n u, and the
-    product with l2 in float64 has one more. A half is exact.
+    Squares and sums are float64. A square has one u, a sum of n terms has n u, and the product
+    with l2 has one more. A half is exact.
     """
     weights = np.where(np.arange(params.size) < n_weights, wide(params), 0)
     for penalty, block in zip(actual, blocks(weights), strict=True):
         expected = L2_PENALTY / 2 * (block**2).sum()
-        assert_close(penalty, expected, expected, (min(block.size, n_weights) + 2) / 2, dtype)
+        n_units = min(block.size, n_weights) + 2
+        assert_close(penalty, expected, expected, n_units / 2, np.float64)
 
 
 @both_dtypes
@@ -249,7 +256,7 @@ def test_update_without_a_step(size, n_weights, dtype):
     )  # fmt: skip
     assert_array_equal(after.params, params)
     assert_scaled(after.scaled_grad, params, grad, n_weights, dtype)
-    assert_l2_penalties(after.penalties, params, n_weights, dtype)
+    assert_l2_penalties(after.penalties, params, n_weights)
 
 
 @both_dtypes
@@ -274,7 +281,7 @@ def test_update_with_a_step(size, n_weights, whole, dtype):
     assert_scaled(old_grad, params, grad, n_weights, dtype)
     if whole:
         assert_array_equal(after.scaled_grad, old_grad)
-    assert_l2_penalties(after.penalties, params, n_weights, dtype)
+    assert_l2_penalties(after.penalties, params, n_weights)
 
 
 @both_dtypes
@@ -291,7 +298,7 @@ def test_update_scales_a_gradient_in_place(size, dtype):
     )  # fmt: skip
     run_program(program.finish().instructions, 1, nothing)
     assert_scaled(ours, params, grad, size, dtype)
-    assert_l2_penalties(penalties, params, size, dtype)
+    assert_l2_penalties(penalties, params, size)
 
 
 @both_dtypes
@@ -326,7 +333,7 @@ def with_zeros(values):
 def test_add_l1_subgradient(size, n_weights, dtype):
     """The gradient is NumPy's to the bit: each number takes one operation.
 
-    The penalty is a sum of n terms in the dtype of the parameters, with n u, and a product.
+    The penalty is a sum of n terms in float64, with n u, and a product.
     """
     params, grad = with_zeros(normal(size, dtype)), normal(size, dtype, seed=1)
     # At a weight of zero the gradient stops at 0 if it is not larger than l1.
@@ -358,8 +365,9 @@ def test_add_l1_subgradient(size, n_weights, dtype):
 def test_project_to_orthant(size, n_weights, dtype):
     """A weight keeps the sign it had, or if it was 0 that of a step against the gradient."""
     params, grad, previous = (with_zeros(normal(size, dtype, seed)) for seed in range(3))
-    # All combinations of signs, zero among them, follow each other in the first block.
-    signs = np.array(list(np.ndindex(3, 3, 3)))[:size].T - 1
+    # All combinations of signs, zero among them, follow each other in the first block. The first
+    # one is among those that change a weight.
+    signs = (np.array(list(np.ndindex(3, 3, 3)))[:size].T - 1) * [[1], [1], [-1]]
     n = signs.shape[1]
     for values, sign in zip((params, grad, previous), signs, strict=True):
         values[:n] = sign * (1 + np.abs(values[:n]))
@@ -389,18 +397,36 @@ def test_signs_are_compared_without_a_product(dtype):
 @both_dtypes
 @all_sizes
 def test_squared_norms(size, dtype):
-    """Squares are in the gradient's dtype and have one u each.
-
-    Their sum of n terms is float64. Plain NumPy sums scalars in their own dtype.
-    """
+    """Squares and their sum of n terms are float64, with one u for each term and its square."""
     grad = normal(size, dtype)
     squares = np.full(len(blocks(grad)), np.nan)
     after = call(squared_norms, dtype, grad=grad, squares=squares)
-    of_sum = dtype if PYTHON_MODE else np.float64
     for square, block in zip(after.squares, blocks(grad), strict=True):
         expected = (wide(block) ** 2).sum()
-        bound = np.finfo(dtype).eps + block.size * np.finfo(of_sum).eps
-        assert abs(square - expected) <= bound / 2 * expected
+        assert_close(square, expected, expected, (block.size + 1) / 2, np.float64)
+
+
+def test_squares_beyond_float32():
+    """They are finite: those of a gradient, and those of weights and their sum in penalties."""
+    huge = np.full(PARAM_BLOCK, np.finfo(np.float32).max / 4)
+    expected = (wide(huge) ** 2).sum()
+    after = call(squared_norms, np.float32, grad=huge, squares=np.empty(1))
+    assert_close(after.squares, expected, expected, (PARAM_BLOCK + 1) / 2, np.float64)
+    nothing, penalties = np.empty(0, np.float32), np.empty(1)
+    after = call(
+        update, np.float32, params=huge, grad=np.zeros_like(huge), scaled_grad=huge,
+        slots=nothing, constants=nothing, scalars=scalars(L2=1e-30, SCALE=1.0),
+        penalties=penalties, settings=parameter_settings(n_weights=huge.size),
+    )  # fmt: skip
+    expected *= 1e-30 / 2
+    assert_close(after.penalties, expected, expected, (PARAM_BLOCK + 3) / 2, np.float64)
+    after = call(
+        add_l1_subgradient, np.float32, params=huge, grad=huge, previous_params=huge,
+        scalars=scalars(L1=1e-30), penalties=penalties,
+        settings=parameter_settings(n_weights=huge.size),
+    )  # fmt: skip
+    expected = 1e-30 * wide(huge).sum()
+    assert_close(after.penalties, expected, expected, (PARAM_BLOCK + 1) / 2, np.float64)
 
 
 @both_dtypes
@@ -410,7 +436,7 @@ def test_clipped_step(size, norm, dtype):
     """The norm is that of all threads' parameters, and only a larger one than CLIP is changed.
 
     A clipped gradient has an error of at most 5 u. The root has 2 u, since it is computed as a
-    power. The quotient, its conversion and the product have one u each.
+    power. The quotient, the product and its conversion have one u each.
     """
     clip = 1.3
     params, grad, source = (normal(size, dtype, seed) for seed in range(3))
@@ -430,6 +456,22 @@ def test_clipped_step(size, norm, dtype):
     assert_array_equal(old_params, params)
     assert_array_equal(old_grad, after.grad)
     assert_array_equal(after.params, source * constants[0])
+
+
+@both_dtypes
+def test_clipping_of_a_huge_gradient(dtype):
+    """The factor is no normal number. A norm whose square overflows in float64 makes NaN."""
+    huge = np.full(3, np.finfo(dtype).max / 4, dtype)
+    address = function_address(step, dtype)
+    squares = call(squared_norms, dtype, grad=huge, squares=np.empty(1)).squares[0]
+    after = call(
+        clipped_step, dtype, params=np.ones(3, dtype), grad=huge,
+        slots=slots_of(np.ones(3, dtype)), constants=np.ones(1, dtype),
+        scalars=scalars(SQUARES=squares, CLIP=1.0),
+        settings=parameter_settings(N_SLOTS, 3, address),
+    )  # fmt: skip
+    expected = np.full(3, np.nan if dtype == np.float64 else 3**-0.5)
+    np.testing.assert_allclose(after.grad, expected, rtol=2.5 * np.finfo(dtype).eps)
 
 
 @both_dtypes
@@ -511,6 +553,14 @@ def test_apply_dropout(shape, rate, dtype):
     expected = np.where(kept, wide(a) / (1 - rate), 0)
     assert_close(after, expected, expected, 2, dtype)
     assert_array_equal(after == 0, ~kept)
+
+
+def test_a_unit_whose_bits_are_the_threshold_is_kept():
+    """A share of `rate` of the 2**32 numbers is below rate * 2**32, which float64 holds exactly."""
+    threshold = int(hashes((1, 1), 11, 2, 5, 0)[0, 0])
+    for bits, is_kept in [(threshold, True), (threshold + 1, False)]:
+        after = random_call(apply_dropout, np.float64, np.ones((1, 1)), bits / 2**32)
+        assert bool(after[0, 0]) == is_kept
 
 
 @both_dtypes
@@ -634,14 +684,14 @@ def dense(X, index, absolute=False):
 CSR_SHAPES = [(0, 3, 2), (1, 1, 1), (7, 5, 3), (30, 11, 33), (600, 4, 17)]
 
 
-@both_dtypes
+@dtypes_of_data
 @pytest.mark.parametrize(("n", "n_features", "n_units"), CSR_SHAPES)
-def test_csr_affine(n, n_features, n_units, dtype):
+def test_csr_affine(n, n_features, n_units, dtype, data_dtype):
     """A row has at most 5 terms, each a product, and a bias.
 
     No term goes through more than one product and 5 sums, which is 6 u.
     """
-    X, arrays = sparse_rows(20, n_features, dtype)
+    X, arrays = sparse_rows(20, n_features, data_dtype)
     index = np.random.RandomState(1).randint(0, 20, size=n)
     W, b = normal((n_features, n_units), dtype, seed=2), normal(n_units, dtype, seed=3)
     out = np.full((n, n_units), np.nan, dtype)
@@ -654,15 +704,15 @@ def test_csr_affine(n, n_features, n_units, dtype):
     assert_close(after.out, expected, magnitude, 3, dtype)
 
 
-@both_dtypes
+@dtypes_of_data
 @pytest.mark.parametrize(("n", "n_features", "n_units"), CSR_SHAPES)
-def test_csr_weight_gradient(n, n_features, n_units, dtype):
+def test_csr_weight_gradient(n, n_features, n_units, dtype, data_dtype):
     """The product is added to what is there.
 
     A number is a sum of so many products as its column has entries. No product goes through more
     sums than that, and it has one u of its own.
     """
-    X, arrays = sparse_rows(20, n_features, dtype)
+    X, arrays = sparse_rows(20, n_features, data_dtype)
     index = np.random.RandomState(1).randint(0, 20, size=n)
     delta, out = normal((n, n_units), dtype, seed=2), normal((n_features, n_units), dtype, seed=3)
     data, indices, indptr = arrays.arrays

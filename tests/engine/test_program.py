@@ -11,12 +11,14 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sknet._engine import kernels
 from sknet._engine import program as program_module
 from sknet._engine.compilation import PYTHON_MODE, kernel
 from sknet._engine.gemm import product, scratch_size
 from sknet._engine.kernels import clear, total
 from sknet._engine.memory import as_kernel_input, read_only
-from sknet._engine.program import ROLES, WIDTH, Program, check_arrays, execute
+from sknet._engine.program import WIDTH, Program, execute
+from sknet._engine.roles import ROLES, check_arrays, role_of
 from sknet._network.layout import Layout
 from sknet._network.network import Network
 from sknet._training.averaging import Averaging
@@ -33,6 +35,12 @@ from sknet.optimizers import Optimizer
 DTYPES = [np.dtype(np.float64), np.dtype(np.float32)]
 OTHER_DTYPES = [np.float64, np.float32, np.float16, np.int64, np.int32, np.uint64, bool, ">f8"]
 ARGUMENTS = [(role, argument) for role in ROLES for argument in ROLES[role].arguments]
+
+READING_FLOAT32 = [
+    ("gather_float32", "source"),
+    ("csr_affine_float32", "data"),
+    ("csr_weight_gradient_float32", "data"),
+]
 
 every_role = pytest.mark.parametrize("role", ROLES)
 every_argument = pytest.mark.parametrize(("role", "argument"), ARGUMENTS)
@@ -117,7 +125,24 @@ def test_another_dtype_is_refused(role, argument):
         assert len(others) == len(OTHER_DTYPES) - 1
         for other in others:
             changed = {**arrays, argument: arrays[argument].astype(other)}
-            assert_refused(role, dtype, changed, argument)
+            if other != np.float32 or (f"{role}_float32", argument) not in READING_FLOAT32:
+                assert_refused(role, dtype, changed, argument)
+
+
+@pytest.mark.parametrize(("role", "argument"), READING_FLOAT32)
+def test_functions_that_read_data_take_float32_beside_float64(role, argument):
+    """They have a role of their own for it. Nothing else may have another dtype."""
+    name = role.removesuffix("_float32")
+    double, single = (good_arrays(name, dtype) for dtype in DTYPES)
+    function = getattr(kernels, name)
+    assert role_of(function, DTYPES[0], [*double.values()]) == name
+    assert role_of(function, DTYPES[1], [*single.values()]) == name
+    mixed = {**double, argument: single[argument]}
+    assert role_of(function, DTYPES[0], [*mixed.values()]) == role
+    check_arrays(role, DTYPES[0], [*mixed.values()])
+    program = Program(DTYPES[1])
+    with pytest.raises(TypeError, match=f"^{argument} of the role '{name}' must be float32"):
+        program.add(function, *{**single, argument: double[argument]}.values())
 
 
 @every_argument
@@ -205,6 +230,9 @@ def test_lengths_that_agree_are_accepted(role):
             assert is_accepted(role, DTYPES[0], arrays)
 
 
+# Data in the dtype of the parameters, and in float32 whatever that is.
+DATA = ("", "_float32")
+
 # Lengths that no other array of the call repeats, besides those of vectors and matrices that a
 # function takes alone. Numbers of settings and of constants are up to each part.
 NUMBERS = {"settings", "constants", "scalars", "counters", "rate", "deviation", "barrier"}
@@ -220,11 +248,11 @@ FREE = {
     ("add_l1_subgradient", "penalties", 0),
     ("squared_norms", "squares", 0),
     ("squared_norms", "grad", 0),
-    ("gather", "source", 0),  # rows of the data
-    ("csr_affine", "indptr", 0),
-    ("csr_weight_gradient", "indptr", 0),
-    ("csr_affine", "W", 0),  # features, which the values of indices are below
-    ("csr_weight_gradient", "out", 0),
+    *((f"gather{data}", "source", 0) for data in DATA),  # rows of the data
+    *((f"csr_affine{data}", "indptr", 0) for data in DATA),
+    *((f"csr_weight_gradient{data}", "indptr", 0) for data in DATA),
+    *((f"csr_affine{data}", "W", 0) for data in DATA),  # above the values of indices
+    *((f"csr_weight_gradient{data}", "out", 0) for data in DATA),
 }
 ALONE = {"forward", "link", "decay", "apply_dropout", "add_noise", "clear", "total"}
 

@@ -10,6 +10,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+from sklearn.utils.fixes import parse_version
+from versions import SKLEARN
 
 import sknet
 
@@ -33,7 +35,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:Got `batch_size`"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),
-    pytest.mark.filterwarnings("ignore::RuntimeWarning:sklearn"),  # what diverges there
+    # What diverges there, in sums of NumPy and in a fit that can still keep its best weights.
+    pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:Solver produced non-finite:UserWarning"),
 ]
 
 
@@ -59,6 +63,8 @@ def test_variants(name, variant):
     through the very same function, because `check_estimator` gives its own
     classes easier parameters in some checks.
     """
+    if variant["early_stopping"] and parse_version("1.7") > SKLEARN:
+        pytest.skip("scikit-learn's MLP stops early on one validation sample before 1.7")
     parameters = {"max_iter": 100, "learning_rate_init": 0.01, **variant}
     results = check_estimator(getattr(sknet, name)(**parameters), on_fail=None, on_skip=None)
     assert sum(r["status"] == "passed" for r in results) > 45

@@ -92,6 +92,8 @@ def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
+# Checks of frames mix frames with arrays.
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")
 @pytest.mark.parametrize("check", NOT_RUN_BY_CHECK_ESTIMATOR)
 def test_checks_not_run_by_check_estimator(check):
     hidden = HiddenLayers(MLPClassifier(max_iter=5, random_state=0))
@@ -439,7 +441,7 @@ def test_no_such_output(diabetes, target):
 
 def test_memory_does_not_grow_with_the_rows_of_sparse_data():
     """Besides the result, 40 MB, no more than buffers of a chunk and a network are taken."""
-    X = sp.random_array((10_000, 500), density=0.01, format="csr", random_state=0)
+    X = sp.csr_array(sp.random(10_000, 500, density=0.01, random_state=0))
     net = MLPClassifier(hidden_layer_sizes=(20,), max_iter=1, random_state=0)
     net.fit(X, np.arange(10_000) % 3)
     input_gradients(net, X[:5], 1)

@@ -192,6 +192,42 @@ def test_prediction_in_chunks(loss, n, sparse):
     assert_allclose(Predictor(network).scores(data, link=True), linked, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
+@pytest.mark.parametrize("n", [1, PREDICT_ROWS, 3 * PREDICT_ROWS + 7])
+def test_prediction_of_rows(n, sparse):
+    """Rows in any order have the bits that they have among all rows."""
+    network, X, *_ = problem("log_loss", 2, False, n=100)
+    data = as_kernel_input(sp.csr_array(X) if sparse else X)
+    predictor, rows = Predictor(network), np.random.RandomState(0).randint(0, 100, size=n)
+    assert_array_equal(predictor.scores(data, rows), predictor.scores(data)[rows])
+    linked = predictor.scores(data, rows, link=True)
+    assert_array_equal(linked, predictor.scores(data, link=True)[rows])
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
+@pytest.mark.parametrize("row", [-1, 100])
+def test_prediction_of_rows_that_are_not_there(row, sparse):
+    """A kernel would read memory that belongs to something else."""
+    network, X, *_ = problem("log_loss", 2, False, n=100)
+    data = as_kernel_input(sp.csr_array(X) if sparse else X)
+    with pytest.raises(ValueError, match="Rows must be numbers from 0 to 99"):
+        Predictor(network).scores(data, np.array([3, row]))
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
+def test_prediction_of_float32_data_in_float64(sparse):
+    """A network of float64 computes with the exact values of float32 data."""
+    network, X, *_ = problem("log_loss", 2, False, n=PREDICT_ROWS + 7)
+    X = X.astype(np.float32)
+    container = sp.csr_array if sparse else np.asarray
+    single, double = (as_kernel_input(container(values)) for values in (X, X.astype(np.float64)))
+    predictor = Predictor(network)
+    for _ in range(2):  # programs that are used again have the dtype that they were made for
+        scores = predictor.scores(single)
+        assert scores.dtype == np.float64
+        assert_array_equal(scores, predictor.scores(double))
+
+
 def test_layout_views():
     """Splitting gives views in order, and joining them gives the vector itself, not a copy."""
     layout = Layout([3, 2, 4])

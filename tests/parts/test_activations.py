@@ -9,6 +9,7 @@ import numba
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from precision import STATED
 from scipy.special import expit, ndtr
 
 from sknet._engine.compilation import ELEMENTWISE_OPTIONS
@@ -27,25 +28,6 @@ def twice_u(z):
 
 
 REFERENCES = {**naive.ACTIVATIONS, "gelu": lambda z: z * expit(twice_u(z))}
-
-# Bounds of relative errors, in units of the dtype's machine epsilon. An operation contributes 1/2.
-# A division contributes 1, because it may be a multiplication by a rounded reciprocal. exp
-# contributes 1.5 and tanh 2.5 (test_functions.py). No activation adds numbers of opposite
-# signs, except for 1 - tanh in ELU, which is > 1.
-ERRORS = {
-    "identity": 0,
-    "logistic": 3,  # exp, sum, division
-    "tanh": 2.5,
-    "relu": 0,
-    "leaky_relu": 1,  # constant, product
-    "elu": 4,  # tanh, difference, division
-    "selu": 5.5,  # elu, constant, two products
-    "gelu": 3.5,  # silu, and the error of u, which test_values adds
-    "silu": 3.5,  # exp, sum, division, product
-    "mish": 6,  # exp (times 4/3 because of w**2), two sums, two products, division
-    "softplus": 5,  # exp, sum, division, series (1), product, sum
-    "softsign": 1.5,  # sum, division
-}
 
 
 @cache
@@ -90,14 +72,12 @@ def inputs(dtype):
 def test_values(name, dtype):
     z = inputs(dtype)
     exact = REFERENCES[name](z.astype(np.longdouble))
-    bound = np.full(z.size, ERRORS[name])
+    bound, _ = STATED[name, "f"]
     if name == "gelu":
-        # The relative error of exp(x) is |x| times that of x, which has two constants, three
-        # products and a sum.
-        bound = bound + 3 * np.abs(twice_u(z.astype(float)))
+        bound = bound * (1 + np.abs(twice_u(z.astype(float))))
     eps = np.finfo(dtype).eps
-    # exp flushes its smallest results to zero, and so do the activations.
-    least = 100 * np.finfo(dtype).tiny
+    # exp flushes its smallest results to zero, and z may multiply it.
+    least = (1 + np.abs(z)) * np.finfo(dtype).tiny
     error = np.abs(forward(name, z) - exact)
     assert np.all(error <= bound * eps * np.abs(exact) + least)
 
@@ -151,7 +131,7 @@ def test_infinities_and_nan(name, dtype):
         for shift in range(16):
             z = np.concatenate([np.ones(shift, dtype), ends, np.ones(17, dtype)])
             actual = forward(name, z)
-            # The bound of 8 eps is above all of ERRORS.
+            # The bound of 8 eps is above all of STATED.
             rtol = 8 * np.finfo(dtype).eps
             assert_allclose(actual[shift : shift + 4], expected, rtol=rtol)
             assert np.isfinite(np.delete(actual, np.s_[shift : shift + 4])).all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
 from sknet import MLPClassifier
@@ -24,9 +24,13 @@ N_STEPS, PER_EPOCH, N_PARAMETERS = 15, 5, 31
 
 
 def problem():
-    """Return parameters, decreasing gradients, and learning rates that differ between steps."""
+    """Return parameters, decreasing gradients, and learning rates that differ between steps.
+
+    The first parameter has a gradient of zero, as the weights of an input have that is always zero.
+    """
     rng = np.random.RandomState(0)
     grads = rng.normal(size=(N_STEPS, N_PARAMETERS)) * np.geomspace(1, 0.01, N_STEPS)[:, None]
+    grads[:, 0] = 0
     return rng.normal(size=N_PARAMETERS), grads, rng.uniform(0.01, 0.1, size=N_STEPS)
 
 
@@ -164,6 +168,33 @@ def test_pytorch(name, request):
     assert_allclose(walk(name, params, grads, rates, h), theirs.detach().numpy(), rtol=1e-12)
 
 
+def documented_constants(name, t, rate):
+    """Return the constants of step t as the docstrings say them; those of NAdam are below."""
+    h = HYPERPARAMETERS
+    b1, b2, mu = h["beta_1"], h["beta_2"], h["momentum"]
+    adam = [b1, 1 - b1, b2, 1 - b2, rate * np.sqrt(1 - b2**t) / (1 - b1**t), h["epsilon"]]
+    return {
+        "sgd": [rate, mu, mu**2, rate * (1 + mu)],
+        **dict.fromkeys(["adam", "adamw", "amsgrad"], adam),
+        "rmsprop": [b2, 1 - b2, rate, h["epsilon"]],
+        "lion": [b1, 1 - b1, b2, 1 - b2, rate],
+    }[name]
+
+
+@pytest.mark.parametrize("t", [0, 7])
+@pytest.mark.parametrize("name", [name for name in Optimizer.table if name != "nadam"])
+def test_all_constants_are_written(name, t, monkeypatch):
+    """New memory may hold the right numbers of an earlier call: here it holds none."""
+    optimizer = Optimizer.table[name].start(HYPERPARAMETERS, np.zeros(1))
+    optimizer.t = t
+    rates = np.array([0.05, 0.02])
+    monkeypatch.setattr(np, "empty", lambda shape: np.full(shape, np.nan))
+    table = optimizer.constants(rates)
+    expected = [documented_constants(name, t + k, rate) for k, rate in enumerate(rates, 1)]
+    # Powers and differences of numbers of order 1, up to a quotient by 1 - b1 = 0.1.
+    assert_allclose(table, expected, rtol=1e-14)
+
+
 @pytest.mark.parametrize("t", [0, 1, 300, 340, 350, 360, 400, 2000])
 def test_nadam_far_along(t):
     """NAdam ignores the product of all mu only once it cannot change the result."""
@@ -205,11 +236,81 @@ def test_compiled_in_float32(name):
         assert_allclose(ours, reference, rtol=1e-6, atol=1e-6)
 
 
+# Velocity; first and second moment, and the greatest second moment.
+N_SLOTS = {"sgd": 1, "adam": 2, "adamw": 2, "amsgrad": 3, "nadam": 2, "rmsprop": 1, "lion": 1}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", Optimizer.table)
+def test_start(name, dtype):
+    """An optimiser begins with its own hyperparameters, no steps, and zeros in all slots."""
+    optimizer = Optimizer.table[name].start({**HYPERPARAMETERS, "other": 1}, np.ones(5, dtype))
+    assert optimizer.learning_rate == optimizer.learning_rate_init == 0.05
+    assert type(optimizer.learning_rate) is float
+    assert optimizer.t == 0
+    assert optimizer.slots.dtype == dtype
+    assert_array_equal(optimizer.slots, np.zeros(5 * N_SLOTS[name]))
+    assert not hasattr(optimizer, "other")
+    assert "slots" not in repr(optimizer)
+
+
+def begun():
+    """Return an optimiser after some steps, whose schedule has lowered the learning rate."""
+    optimizer = Optimizer.table["sgd"].start(HYPERPARAMETERS, np.zeros(3))
+    optimizer.t, optimizer.learning_rate = 7, 0.02
+    return optimizer
+
+
+def test_equal_hyperparameters_leave_an_optimiser():
+    optimizer = begun()
+    assert optimizer.with_hyperparameters({**HYPERPARAMETERS, "beta_1": 0.1}) is optimizer
+    assert optimizer.learning_rate == 0.02
+
+
+@pytest.mark.parametrize(
+    ("changed", "learning_rate"),
+    [({"momentum": 0.1}, 0.02), ({"learning_rate_init": 0.4}, 0.4)],
+    ids=["momentum", "learning rate"],
+)
+def test_other_hyperparameters_go_on_from_the_same_state(changed, learning_rate):
+    """The learning rate begins anew only where another one is given."""
+    optimizer = begun()
+    other = optimizer.with_hyperparameters({**HYPERPARAMETERS, **changed})
+    for name in ("learning_rate_init", "momentum", "nesterovs_momentum"):
+        assert getattr(other, name) == {**HYPERPARAMETERS, **changed}[name]
+        assert getattr(optimizer, name) == HYPERPARAMETERS[name]
+    assert (other.t, other.learning_rate) == (7, learning_rate)
+    assert type(other.learning_rate) is float
+    assert optimizer.learning_rate == 0.02
+    assert other.slots is optimizer.slots
+
+
 def test_adam_alone_ignores_schedules():
     """As in scikit-learn. The variants of Adam, which scikit-learn does not have, ignore none."""
     ignored = {part.name: part.ignores_schedules for part in Optimizer.table.values()}
     assert ignored.pop("adam") == ("invscaling", "adaptive")
     assert set(ignored.values()) == {()}
+
+
+@pytest.mark.parametrize(("dtype", "huge"), [(np.float32, 1e25), (np.float64, 1e200)])
+@pytest.mark.parametrize("name", ["adam", "adamw", "amsgrad", "nadam", "rmsprop"])
+def test_gradients_whose_squares_overflow(name, dtype, huge):
+    """Steps do not depend on the size of gradients that have the same size at each step.
+
+    The square of a huge one would be infinite, and the step zero. A parameter takes about ten
+    rounding errors in each of the steps, of sizes below 1.
+    """
+    params, grads, rates = problem()
+    params, grads, ends = params.astype(dtype), np.sign(grads), []
+    for size in (huge, 1e10):
+        optimizer = Optimizer.table[name].start(HYPERPARAMETERS, params)
+        slots = optimizer.slots.reshape(optimizer.n_slots, -1)
+        step, end = kernel(optimizer.step), params.copy()
+        for grad, row in zip(grads, optimizer.constants(rates), strict=True):
+            step(end, (size * grad).astype(dtype), slots, row.astype(dtype))
+        ends.append(end)
+    assert np.abs(ends[0] - params).max() > 0.01
+    assert_allclose(*ends, rtol=0, atol=10 * N_STEPS * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("name", Optimizer.table)
@@ -218,6 +319,10 @@ def test_nan_stays_visible(name):
     grads[3, 7] = np.nan
     end = walk(name, params, grads, rates)
     assert np.flatnonzero(np.isnan(end)).tolist() == [7]
+    optimizer = Optimizer.table[name].start(HYPERPARAMETERS, params)
+    slots = optimizer.slots.reshape(optimizer.n_slots, -1)
+    kernel(optimizer.step)(params, grads[3], slots, optimizer.constants(rates[:1])[0])
+    assert np.flatnonzero(np.isnan(params)).tolist() == [7]
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer. Maximum iterations")

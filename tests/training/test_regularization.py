@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import joblib
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from sklearn.model_selection import train_test_split
 
 from sknet import MLPClassifier, MLPRegressor
 from sknet._engine.functions import hash32
+from sknet._training.averaging import Averaging
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -133,6 +136,26 @@ def test_running_mean_of_parameters(data):
     expected = np.tensordot(factors / factors.sum(), weights, 1)
     actual, _, _ = one_step(X, y, max_iter=n_steps, ema_decay=decay)
     assert_allclose(actual, expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize(("t", "n_steps"), [(0, 4), (3, 2), (5, 1), (5, 0)])
+def test_share_of_the_mean_that_stays(t, n_steps, decay):
+    """It is that of the weights before a step in all weights, here as fractions without errors.
+
+    Each power and difference is off by u or less, where the differences are at least 1 - decay, and
+    three more operations by 3 u.
+    """
+    shares = Averaging(decay, np.zeros(1), np.zeros(1)).keep_factors(t, n_steps)
+    weights = [Fraction(decay) ** k for k in range(t + n_steps)]
+    expected = [float(1 - 1 / sum(weights[:step])) for step in range(t + 1, t + n_steps + 1)]
+    assert_allclose(shares, expected, rtol=(4 / (1 - decay) + 3) * 2**-53)
+
+
+def test_averaging_goes_on_from_the_mean_alone():
+    averaging = Averaging(0.9, np.arange(3.0), np.zeros(3))
+    assert averaging.goes_on_from(np.arange(3.0)) is True
+    assert averaging.goes_on_from(np.array([0, 1, 2 + 1e-15])) is False
 
 
 def test_averaging_steadies_the_validation_loss(data):

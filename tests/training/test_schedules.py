@@ -170,6 +170,25 @@ def test_one_cycle_of_pytorch():
     assert_allclose(factors("one_cycle", fractions), rates, rtol=1e-9)
 
 
+@pytest.mark.parametrize("rate", [np.nextafter(1e-6, 0), 1e-6, np.nextafter(1e-6, 1)])
+def test_adaptive_stops_at_the_rate_where_scikit_learn_does(rate):
+    reference = SGDOptimizer([np.zeros(1)], rate, "adaptive")
+    is_stopped = reference.trigger_stopping("", verbose=False)
+    next_rate, _ = schedule_for("adaptive", HYPERPARAMETERS).plateau(rate)
+    assert next_rate == (None if is_stopped else reference.learning_rate)
+
+
+def test_a_schedule_by_epochs_alone_leaves_the_steps():
+    """That is what a new schedule inherits."""
+    assert_array_equal(Schedule().factors(np.array([0, 0.5])), [1, 1])
+    assert not Schedule.has_end
+
+
+def test_a_function_may_rest():
+    """A factor of 0 is allowed: a step that updates the optimiser's slots alone."""
+    assert_array_equal(factors(lambda fraction: fraction, [0, 0.5]), [0, 0.5])
+
+
 def test_function():
     received = []
 
@@ -181,6 +200,7 @@ def test_function():
     assert received == [0.0, 0.25, 0.75]
     assert {type(fraction) for fraction in received} == {float}
     schedule = schedule_for(learning_rate, HYPERPARAMETERS)
+    assert schedule.has_end
     assert schedule.epoch_ends(0.3, 1000) == 0.3
     assert schedule.plateau(0.3) == (None, "Stopping.")
 

@@ -1,0 +1,105 @@
+"""Weights of samples and of classes: what is allowed, and what kernels take."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import _check_sample_weight
+
+
+def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
+    """Return one weight for each row of X, in its dtype; ones for None.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, if all of them are zero, or if
+        they are so small or so large that derivatives of the loss would not be
+        normal numbers of the dtype of X.
+    """
+    if sample_weight is None:
+        return np.ones(X.shape[0], X.dtype)
+    exact = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if isinstance(sample_weight, Real) and not np.isfinite(exact[0]):
+        raise ValueError(f"sample_weight={sample_weight} is not a finite number.")
+    if exact.min() < 0:
+        raise ValueError(
+            f"sample_weight has negative values (the least is {exact.min():g}); weights must be "
+            ">= 0. Leave out samples that are not to count, or give them weight 0."
+        )
+    if not exact.any():
+        raise ValueError(
+            "Sample weights must contain at least one non-zero number: all of sample_weight is "
+            "zero, which leaves nothing to learn from."
+        )
+    return as_weights("sample_weight", exact, X.dtype)
+
+
+def as_weights(name: str, weights: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return weights in the dtype of X, and zero for those that are too small to count.
+
+    Derivatives of the loss are then normal numbers even if they are as small as
+    the machine epsilon beside 1, and so is 1 divided by the sum of weights.
+
+    Parameters
+    ----------
+    name : str
+        The parameter that they come from.
+    weights : ndarray of shape (n_samples,)
+        In float64, not all of them zero.
+    dtype : dtype
+        That of X.
+
+    Raises
+    ------
+    ValueError
+        If all weights are too small to count, or if their sum is too large.
+    """
+    info = np.finfo(dtype)
+    least = float(info.tiny / info.eps)
+    with np.errstate(over="ignore"):
+        largest, total = weights.max(), weights.sum()
+    if not (least <= largest and total <= 1 / least):
+        raise ValueError(
+            f"{name} leads to weights up to {largest:g} with a sum of {total:g}. In {dtype}, the "
+            f"dtype of X, the largest weight must be at least {least:g}, and the sum of weights at "
+            f"most {1 / least:g}. Divide {name} by its mean."
+        )
+    return np.where(weights < least, 0, weights).astype(dtype)
+
+
+def apply_class_weights(
+    weights: np.ndarray, targets: np.ndarray, tables: list[np.ndarray], given: Any
+) -> np.ndarray:
+    """Return weights of samples times those of their classes.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_samples,)
+    targets : ndarray of shape (n_samples, n_targets)
+        Codes or indicators.
+    tables : list of ndarray
+        As :meth:`ClassTargets.class_weights` returns them.
+    given : object
+        The parameter `class_weight`, for messages.
+
+    Raises
+    ------
+    ValueError
+        If no sample keeps a weight above 0, or if weights become too small or too
+        large for their dtype.
+    """
+    if not tables:
+        return weights
+    dtype, weights = weights.dtype, weights.astype(np.float64)
+    with np.errstate(over="ignore"):
+        for column, table in zip(targets.T, tables, strict=True):
+            weights = weights * table[column.astype(np.intp)]
+    if not weights.any():
+        raise ValueError(
+            f"class_weight={given} leaves a weight of zero for all samples. Give at least one of "
+            "their classes a weight above 0."
+        )
+    return as_weights("class_weight", weights, dtype)
