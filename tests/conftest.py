@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 threadpool_limits(1)
 
 # pytest makes assertions of tests work with `python -O`, too, and those of helpers if told.
-pytest.register_assert_rewrite("comparisons", "gradients", "snapshots")
+pytest.register_assert_rewrite("comparisons", "gradients", "oracle", "snapshots")
 
 # Tests say how many examples they take unless they are those of tests/fuzz: four of these take
 # 1,000 in all, or 20,000 with --hypothesis-profile=nightly. The first examples compile kernels,
