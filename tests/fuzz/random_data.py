@@ -314,7 +314,7 @@ def make_weights(kind: str | None, n: int) -> Any:
         case "zeros":
             return np.where(rng.random(n) < 0.5, 0.0, w)
         case "tiny":
-            return 1e-280 * w
+            return 1e-130 * w
         case "denormal":
             return np.full(n, 5e-324)
         case "large":
