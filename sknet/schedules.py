@@ -203,8 +203,11 @@ class InverseScaling(WithWarmup, name="invscaling"):
     power_t: float
 
     def epoch_ends(self, rate: float, t: int) -> float:
-        """Return learning_rate_init / (t + 1)**power_t."""
-        return float(self.learning_rate_init) / (t + 1) ** self.power_t
+        """Return learning_rate_init / (t + 1)**power_t, 0 where the power overflows."""
+        try:
+            return float(self.learning_rate_init) / (t + 1) ** self.power_t
+        except OverflowError:
+            return 0.0
 
 
 @dataclass

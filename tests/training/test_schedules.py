@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
 
+from sknet import MLPClassifier
 from sknet.schedules import Schedule, WithWarmup, schedule_for
 
 HYPERPARAMETERS = {
@@ -210,3 +211,13 @@ def test_function_of_bad_value(value):
     with pytest.raises(ValueError, match=r"learning_rate .* At 0\.25 it returned ") as caught:
         factors(lambda fraction: value if fraction > 0 else 1.0, [0, 0.25])
     assert repr(value) in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("power_t", [1000, 1000.0])
+def test_invscaling_with_a_power_that_overflows(power_t):
+    """The rate is 0 after the first epoch: 13**-1000 is below all numbers."""
+    X, y = np.eye(12), np.arange(12) % 3
+    common = {"solver": "sgd", "learning_rate": "invscaling", "max_iter": 3, "random_state": 0}
+    model = MLPClassifier(**common, power_t=power_t).fit(X, y)
+    assert model.learning_rate_curve_ == [0.001, 0.0, 0.0]
