@@ -85,7 +85,7 @@ def in_fork(function: Callable[[], int], limit: float) -> None:
 def arguments(target: dict[str, Any]) -> list[str]:
     """Return what pytest is called with."""
     without = [f"--deselect={name}" for name in target.get("without", [])]
-    return [*OPTIONS, *without, *target["tests"]]
+    return [*OPTIONS, *without, "-k", target.get("keywords", ""), *target["tests"]]
 
 
 class Session:

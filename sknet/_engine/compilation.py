@@ -21,7 +21,7 @@ import numba
 import numpy as np
 from numba.core.ccallback import CFunc
 
-from sknet._engine import vector_math  # noqa: F401  # registers exp and others
+from sknet._engine import vector_math, views  # noqa: F401  # register compiled forms
 from sknet._engine.cache import keep_on_disk
 from sknet._engine.uninterrupted import uninterrupted
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sknet._engine import views  # noqa: F401  # registers the compiled forms
 from sknet._engine.compilation import OPTIONS, PYTHON_MODE
 from sknet._engine.functions import (
     difference,

@@ -16,7 +16,7 @@ from sklearn.neural_network import MLPClassifier as Reference
 from sknet._network.layout import Layout
 from sknet._network.network import Network
 from sknet._network.prediction import Predictor
-from sknet._training.contract import Dataset, Regularization, TrainingConfig, Validation
+from sknet._training.contract import Regularization, TrainingConfig, Validation
 from sknet._training.monitor import EarlyStopping, end_epoch, record
 from sknet._training.records import EpochRecord, Records
 from sknet.activations import Activation
@@ -196,19 +196,23 @@ class Listener:
         return self.stops
 
 
-def network_and_data():
+def network_and_data(score=None):
+    """Return a network, and validation data of some of the rows."""
     rng = np.random.RandomState(0)
     layout = Layout([4, 3, 2])
     params = rng.normal(size=layout.n_parameters)
     network = Network(layout, params, [Activation.table["tanh"]], Loss.table["squared_error"])
-    X, targets = rng.normal(size=(7, 4)), rng.normal(size=(7, 2))
-    data = Dataset(X, targets, rng.gamma(2.0, size=7), np.arange(7, dtype=np.int64))
-    return network, data
+    X, rows = rng.normal(size=(9, 4)), np.array([8, 0, 3, 4, 6], np.int64)
+    targets, weights = rng.normal(size=(5, 2)), rng.gamma(2.0, size=5)
+    return network, Validation(X, rows, targets, weights, score, "a score")
+
+
+def expected_scores(network, data):
+    return naive.scores(network.coefs, network.intercepts, data.X[data.rows], "tanh")
 
 
 def expected_loss(network, data):
-    scores = naive.scores(network.coefs, network.intercepts, data.X, "tanh")
-    losses = naive.LOSSES["squared_error"](scores, data.targets)
+    losses = naive.LOSSES["squared_error"](expected_scores(network, data), data.targets)
     return np.average(losses, weights=data.weights)
 
 
@@ -216,13 +220,11 @@ def expected_loss(network, data):
 @pytest.mark.parametrize("score", [None, lambda network, scores: scores.sum()])
 def test_an_epoch_is_validated_watched_and_told(score, stops):
     """Every observer hears of it, and has the validated epoch before it."""
-    network, data = network_and_data()
+    network, data = network_and_data(score)
     watcher = early_stopping(best_score=-np.inf)
     watcher.records.epochs.append(EpochRecord(9.0, 0.1, 9.0, -9.0))
     observers = [Listener(s) for s in stops]
-    is_stopped = end_epoch(
-        Predictor(network), watcher, Validation(data, score, "score"), observers, 0.5, 0.01
-    )
+    is_stopped = end_epoch(Predictor(network), watcher, data, observers, 0.5, 0.01)
     assert is_stopped is any(stops)
     assert watcher.records.epochs[0] == (9.0, 0.1, 9.0, -9.0)
     loss, rate, validation_loss, validation_score = watcher.records.epochs[1]
@@ -232,8 +234,7 @@ def test_an_epoch_is_validated_watched_and_told(score, stops):
     if score is None:
         assert validation_score == -validation_loss
     else:
-        scores = naive.scores(network.coefs, network.intercepts, data.X, "tanh")
-        assert_allclose(validation_score, scores.sum(), rtol=1e-12)
+        assert_allclose(validation_score, expected_scores(network, data).sum(), rtol=1e-12)
     assert watcher.records.best_score == validation_score
     assert [o.heard for o in observers] == [[(watcher.records.last, 2)]] * len(stops)
 
@@ -252,12 +253,10 @@ def test_an_epoch_whose_scorer_is_interrupted_is_on_record():
     def interrupted(network, scores):
         raise KeyboardInterrupt
 
-    network, data = network_and_data()
+    network, data = network_and_data(interrupted)
     watcher, listener = early_stopping(best_score=-np.inf), Listener(False)
     with pytest.raises(KeyboardInterrupt):
-        end_epoch(
-            Predictor(network), watcher, Validation(data, interrupted, "s"), [listener], 0.5, 0.01
-        )
+        end_epoch(Predictor(network), watcher, data, [listener], 0.5, 0.01)
     assert_array_equal(watcher.records.epochs, [(0.5, 0.01, NAN, NAN)])
     assert (watcher.records.n_watched, listener.heard) == (0, [])
 
