@@ -17,7 +17,8 @@ GUIDE = Path(sknet.__file__).parents[1] / "docs" / "guide.md"
 @needs_callbacks
 @pytest.mark.skipif(not GUIDE.exists(), reason="an installed package has no docs")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_examples():
+def test_examples(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # some write files
     blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     assert len(blocks) > 5
     names: dict = {"np": np}

@@ -364,8 +364,9 @@ def test_package_in_a_zip(archive, tmp_path):
     loss, hits, n_warnings = fit_from(packed := archive("lib.zip"), tmp_path)
     assert (hits, n_warnings) == (0, 0)
     assert fit_from(packed, tmp_path) == (loss, 1, 0)
-    code = 'value = emit.call("fma", power, expm1, power)'
-    other, hits, _ = fit_from(archive("lib.zip", code, "value = power"), tmp_path)
+    code = "value = emit.scale(builder.fadd(expm1, emit.constant(1)), n)"
+    wrong = "value = emit.scale(emit.constant(1), n)"
+    other, hits, _ = fit_from(archive("lib.zip", code, wrong), tmp_path)
     assert hits == 0
     assert other != loss
 
