@@ -6,9 +6,11 @@ import itertools
 import re
 from typing import Any, NamedTuple
 
+import exact
 import naive
 import numpy as np
 import pytest
+from mpmath import mp, mpf
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 from sklearn import linear_model, metrics
@@ -226,6 +228,32 @@ def test_focal_where_nearly_certain(gamma):
         assert_allclose([values[0], slope], [expected, (1 + gamma) * expected], rtol=1e-13)
 
 
+def test_squared_error_of_several_outputs():
+    """The value is the mean over outputs, the derivative that of their sum, as in scikit-learn."""
+    case = Case("squared_error", {})
+    scores, y, weights = batch(case)
+    values, delta, _ = run(case, scores, y, weights)
+    mean = [metrics.mean_squared_error(*columns) for columns in zip(y, scores, strict=True)]
+    assert_allclose(values, weights * mean / 2, rtol=1e-13)
+    assert_array_equal(delta, weights[:, None] * (scores - y))
+
+
+def test_log_cosh_of_errors_above_1():
+    """The formula for small errors would not do: 1 - tanh(e)**2 cancels.
+
+    For e from 1.5 to 2, the sum and the difference have rounding errors of at most eps and eps / 2,
+    the rounded logarithms of eps / 4 in all. The loss is at least 1.5 - log(2) = 0.8, and at least
+    1.3 where the sum is above 2.
+    """
+    e = np.random.RandomState(0).uniform(1.5, 2, size=(1000, 1))
+    zeros, ones = np.zeros_like(e), np.ones(len(e))
+    values = run(Case("log_cosh", {}), e, zeros, ones)[0]
+    with mp.workprec(100):
+        expected = [exact.LOSSES["log_cosh"]([mpf(x)], [mpf(0)]) for x in e.ravel()]
+        errors = [abs(value / x - 1) for value, x in zip(values.tolist(), expected, strict=True)]
+    assert max(errors) < 2 * np.finfo(float).eps
+
+
 @pytest.mark.parametrize(
     ("name", "scores", "y"),
     [
@@ -323,6 +351,12 @@ def test_wrong_quantiles(quantile, non_crossing, message):
 def test_wrong_targets(loss, y):
     with pytest.raises(ValueError, match=rf"the least is .*{min(y):g}.*the loss '{loss}': all y >"):
         MLPRegressor(loss=loss).fit(np.eye(3), y)
+
+
+@pytest.mark.parametrize(("loss", "least"), [("gamma", 5e-324), ("poisson", 0.0)])
+def test_least_targets(loss, least):
+    """All of the domain is accepted, down to its edge."""
+    Loss.table[loss].check_targets(np.array([[1.0], [least], [1e300]]))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
