@@ -139,8 +139,8 @@ def test_inputs_are_needed_where_the_function_turns_back(name):
 def test_softplus_takes_all_terms_that_matter():
     """Its series converges most slowly at 0, where one term less makes an error of half of eps.
 
-    The mean error has the remainder, which the docstring bounds by a tenth, and the mean of rounding
-    errors, which have either sign.
+    The mean error is the remainder, which the docstring bounds by a tenth of eps, and the mean of
+    rounding errors, which have either sign.
     """
     z = np.random.RandomState(0).uniform(-0.05, 0, size=10_000)
     exact = np.log1p(np.exp(z.astype(np.longdouble)))

@@ -271,12 +271,42 @@ def test_kinks(name, scores, y):
     assert_array_equal(delta, np.zeros((1, len(scores))))
 
 
-def test_hinge_with_equal_scores():
+@pytest.mark.parametrize("code", range(3))
+def test_hinge_with_equal_scores(code):
     """The derivative belongs to the first of several classes with the greatest score."""
-    case = Case("hinge", {})
-    values, delta, _ = run(case, np.array([[0.0, 2, 1, 2]]), np.array([[2.0]]), np.full(1, 3.0))
-    assert_array_equal(values, [6])
-    assert_array_equal(delta, [[0, 3, -3, 0]])
+    scores = np.array(list(itertools.product([0.0, 1, 3], repeat=3)))
+    n, others = len(scores), scores.copy()
+    others[:, code] = -np.inf
+    rivals = others.argmax(axis=1)  # the first of equal ones
+    margins = np.maximum(0, 1 + others.max(axis=1) - scores[:, code])
+    expected = (np.eye(3)[rivals] - np.eye(3)[code]) * (margins > 0)[:, None]
+    y = np.full((n, 1), float(code))
+    values, delta, _ = run(Case("hinge", {}), scores, y, np.full(n, 3.0))
+    assert_array_equal(values, 3 * margins)
+    assert_array_equal(delta, 3 * expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("name", "scores"),
+    [
+        ("log_loss", [[1000.0, 0, -1000]]),
+        ("binary_log_loss", [[1000.0]]),
+        ("binary_log_loss", [[-1000.0]]),
+        ("binary_log_loss", [[np.inf]]),
+        ("binary_log_loss", [[-np.inf]]),
+    ],
+)
+def test_clipped_probabilities(name, scores, dtype):
+    """Both ends are those of scikit-learn's metric: eps and 1 - eps of the dtype."""
+    case, one = Case(name, {"label_smoothing": 0.0}), np.ones(1, dtype)
+    for code in range(3 if name == "log_loss" else 2):
+        y = np.full((1, 1), code, dtype)
+        with np.errstate(over="ignore"):
+            values, _, linked = run(case, np.array(scores, dtype), y, one)
+        p = linked if name == "log_loss" else np.hstack([1 - linked, linked])
+        expected = metrics.log_loss([code], p, labels=range(p.shape[1]))
+        assert_allclose(values, [expected], rtol=2 * np.finfo(dtype).eps)
 
 
 def test_quantiles_in_order():
