@@ -150,10 +150,8 @@ class BinaryLogLoss(WithLogistic, name="binary_log_loss"):
                 q = (1.0 if z[k] < 0 else small) / (1.0 + small)
                 # p - y, without the cancellation of p - 1.
                 out[k] = weights[i] * ((1 - y[k]) * p - y[k] * q)
-                if y[k] > 0:
-                    value -= y[k] * np.log(min(max(p, eps), 1 - eps))
-                if y[k] < 1:
-                    value -= (1 - y[k]) * np.log(min(max(q, eps), 1 - eps))
+                own = p if y[k] > 0 else q
+                value -= np.log(min(max(own, eps), 1 - eps))
             if smoothing > 0:
                 # The mean of -log(p) and -log(1 - p), which needs no clipping.
                 mean = 0.0

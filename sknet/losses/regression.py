@@ -168,7 +168,7 @@ class Quantile(Loss, name="quantile"):
         try:
             taus = np.atleast_1d(np.array(quantile, dtype=np.float64))
         except (TypeError, ValueError):
-            taus = np.empty(0)
+            taus = np.array([])
         if taus.ndim != 1 or taus.size == 0 or not ((taus > 0) & (taus < 1)).all():
             raise ValueError(
                 f"quantile={quantile!r} must be a number between 0 and 1, both excluded, or a "

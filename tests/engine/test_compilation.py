@@ -71,10 +71,8 @@ def test_change_in_another_file_is_seen(package):
     """Numba alone would go on with a loss that has an older exp compiled in."""
     cache = {"NUMBA_CACHE_DIR": str(package / "cache")}
     before = run(FIT, package, **cache).stdout.split()[1]
-    changed = package / "sknet" / "_engine" / "vector_math.py"
-    text, code = changed.read_text(), 'value = emit.call("fma", power, expm1, power)'
-    assert text.count(code) == 1
-    changed.write_text(text.replace(code, "value = power"))
+    with (package / "sknet" / "_engine" / "vector_math.py").open("a") as changed:
+        changed.write("_ExpBuilder.scale = lambda self, x, n: x\n")
     after = run(FIT, package, **cache).stdout.split()[1]
     assert float(after) != float(before)
 

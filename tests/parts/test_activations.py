@@ -106,6 +106,47 @@ def test_float32_slopes(name):
     assert_allclose(slope(name, z), exact, rtol=0, atol=6 * np.finfo(np.float32).eps)
 
 
+@pytest.mark.parametrize("name", Activation.table)
+def test_slope_at_zero(name):
+    """It is the derivative from the left, also where the function has a kink.
+
+    With a step of 1e-8 and second derivatives of at most 2, the truncation error is at most 1e-8.
+    The rounding error of values below 1 is 2e-16 / 1e-8 = 2e-8.
+    """
+    z = np.zeros(1)
+    expected = (REFERENCES[name](z) - REFERENCES[name](z - 1e-8)) / 1e-8
+    assert_allclose(slope(name, z), expected, rtol=0, atol=4e-8)
+
+
+@pytest.mark.parametrize("name", Activation.table)
+def test_delta_is_multiplied(name):
+    """The result for any delta is that for 1, times delta: exact for powers of 2."""
+    z = inputs(np.float64)[:1000]
+    delta = 2.0 ** np.random.RandomState(1).randint(-3, 4, size=z.size)
+    expected = slope(name, z) * delta
+    part = Activation.table[name]
+    compiled(name)[1](z if part.needs_input else z[:0], forward(name, z), delta)
+    assert_array_equal(delta, expected)
+
+
+@pytest.mark.parametrize("name", Activation.table)
+def test_inputs_are_needed_where_the_function_turns_back(name):
+    """Else its derivative is a function of its value."""
+    values = REFERENCES[name](np.linspace(-5, 5, 1001))
+    assert Activation.table[name].needs_input == (np.diff(values) < 0).any()
+
+
+def test_softplus_takes_all_terms_that_matter():
+    """Its series converges most slowly at 0, where one term less makes an error of half of eps.
+
+    The mean error is the remainder, which the docstring bounds by a tenth of eps, and the mean of
+    rounding errors, which have either sign.
+    """
+    z = np.random.RandomState(0).uniform(-0.05, 0, size=10_000)
+    exact = np.log1p(np.exp(z.astype(np.longdouble)))
+    assert abs(np.mean((forward("softplus", z) - exact) / exact)) < 0.25 * np.finfo(float).eps
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", Activation.table)
 def test_large_inputs(name, dtype):

@@ -6,9 +6,11 @@ import itertools
 import re
 from typing import Any, NamedTuple
 
+import exact
 import naive
 import numpy as np
 import pytest
+from mpmath import mp, mpf
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 from sklearn import linear_model, metrics
@@ -226,6 +228,32 @@ def test_focal_where_nearly_certain(gamma):
         assert_allclose([values[0], slope], [expected, (1 + gamma) * expected], rtol=1e-13)
 
 
+def test_squared_error_of_several_outputs():
+    """The value is the mean over outputs, the derivative that of their sum, as in scikit-learn."""
+    case = Case("squared_error", {})
+    scores, y, weights = batch(case)
+    values, delta, _ = run(case, scores, y, weights)
+    mean = [metrics.mean_squared_error(*columns) for columns in zip(y, scores, strict=True)]
+    assert_allclose(values, weights * mean / 2, rtol=1e-13)
+    assert_array_equal(delta, weights[:, None] * (scores - y))
+
+
+def test_log_cosh_of_errors_above_1():
+    """The formula for small errors would not do: 1 - tanh(e)**2 cancels.
+
+    For e from 1.5 to 2, the sum and the difference have rounding errors of at most eps and eps / 2,
+    the rounded logarithms of eps / 4 in all. The loss is at least 1.5 - log(2) = 0.8, and at least
+    1.3 where the sum is above 2.
+    """
+    e = np.random.RandomState(0).uniform(1.5, 2, size=(1000, 1))
+    zeros, ones = np.zeros_like(e), np.ones(len(e))
+    values = run(Case("log_cosh", {}), e, zeros, ones)[0]
+    with mp.workprec(100):
+        expected = [exact.LOSSES["log_cosh"]([mpf(x)], [mpf(0)]) for x in e.ravel()]
+        errors = [abs(value / x - 1) for value, x in zip(values.tolist(), expected, strict=True)]
+    assert max(errors) < 2 * np.finfo(float).eps
+
+
 @pytest.mark.parametrize(
     ("name", "scores", "y"),
     [
@@ -243,12 +271,42 @@ def test_kinks(name, scores, y):
     assert_array_equal(delta, np.zeros((1, len(scores))))
 
 
-def test_hinge_with_equal_scores():
+@pytest.mark.parametrize("code", range(3))
+def test_hinge_with_equal_scores(code):
     """The derivative belongs to the first of several classes with the greatest score."""
-    case = Case("hinge", {})
-    values, delta, _ = run(case, np.array([[0.0, 2, 1, 2]]), np.array([[2.0]]), np.full(1, 3.0))
-    assert_array_equal(values, [6])
-    assert_array_equal(delta, [[0, 3, -3, 0]])
+    scores = np.array(list(itertools.product([0.0, 1, 3], repeat=3)))
+    n, others = len(scores), scores.copy()
+    others[:, code] = -np.inf
+    rivals = others.argmax(axis=1)  # the first of equal ones
+    margins = np.maximum(0, 1 + others.max(axis=1) - scores[:, code])
+    expected = (np.eye(3)[rivals] - np.eye(3)[code]) * (margins > 0)[:, None]
+    y = np.full((n, 1), float(code))
+    values, delta, _ = run(Case("hinge", {}), scores, y, np.full(n, 3.0))
+    assert_array_equal(values, 3 * margins)
+    assert_array_equal(delta, 3 * expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("name", "scores"),
+    [
+        ("log_loss", [[1000.0, 0, -1000]]),
+        ("binary_log_loss", [[1000.0]]),
+        ("binary_log_loss", [[-1000.0]]),
+        ("binary_log_loss", [[np.inf]]),
+        ("binary_log_loss", [[-np.inf]]),
+    ],
+)
+def test_clipped_probabilities(name, scores, dtype):
+    """Both ends are those of scikit-learn's metric: eps and 1 - eps of the dtype."""
+    case, one = Case(name, {"label_smoothing": 0.0}), np.ones(1, dtype)
+    for code in range(3 if name == "log_loss" else 2):
+        y = np.full((1, 1), code, dtype)
+        with np.errstate(over="ignore"):
+            values, _, linked = run(case, np.array(scores, dtype), y, one)
+        p = linked if name == "log_loss" else np.hstack([1 - linked, linked])
+        expected = metrics.log_loss([code], p, labels=range(p.shape[1]))
+        assert_allclose(values, [expected], rtol=2 * np.finfo(dtype).eps)
 
 
 def test_quantiles_in_order():
@@ -323,6 +381,12 @@ def test_wrong_quantiles(quantile, non_crossing, message):
 def test_wrong_targets(loss, y):
     with pytest.raises(ValueError, match=rf"the least is .*{min(y):g}.*the loss '{loss}': all y >"):
         MLPRegressor(loss=loss).fit(np.eye(3), y)
+
+
+@pytest.mark.parametrize(("loss", "least"), [("gamma", 5e-324), ("poisson", 0.0)])
+def test_least_targets(loss, least):
+    """All of the domain is accepted, down to its edge."""
+    Loss.table[loss].check_targets(np.array([[1.0], [least], [1e300]]))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
