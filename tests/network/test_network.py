@@ -14,7 +14,7 @@ from sknet._engine.memory import as_kernel_input
 from sknet._engine.threads import ThreadTeam
 from sknet._network.layout import Layout
 from sknet._network.network import Network
-from sknet._network.prediction import PREDICT_ROWS, Predictor
+from sknet._network.prediction import MAX_IDLE, PREDICT_ROWS, Predictor
 from sknet._training.contract import Dataset, Regularization
 from sknet._training.epoch import EpochRunner
 from sknet._training.workspace import MICROBATCH
@@ -253,3 +253,11 @@ def test_layout_names_a_wrong_shape():
         layout.join(coefs, [np.zeros(3), intercepts[1]])
     with pytest.raises(ValueError, match=r"intercepts_ has 1 .* 2"):
         layout.join(coefs, intercepts[:1])
+
+
+def test_a_predictor_keeps_programs_of_few_sizes():
+    network, X, *_ = problem("log_loss", 1, False, n=3 * MAX_IDLE)
+    predictor = Predictor(network)
+    for n in range(1, 3 * MAX_IDLE):
+        predictor.scores(as_kernel_input(X[:n]))
+    assert sum(map(len, predictor._idle.values())) <= MAX_IDLE + 1
