@@ -39,7 +39,7 @@ def test_arrays_that_contradict_each_other(damage):
     X = getattr(sp, f"{damage.__name__}_matrix")(DENSE)
     check_sparse(X, "Y")
     damage(X)
-    with pytest.raises(ValueError, match="sparse Y|Y has"):
+    with pytest.raises(ValueError, match=r"sparse Y|Y has"):
         check_sparse(X, "Y")
 
 

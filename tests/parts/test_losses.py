@@ -468,12 +468,14 @@ def test_regression(numbers, loss):
     assert_allclose(ours.intercepts_[0], theirs.intercept_, atol=COEF_ATOL)
 
 
-@pytest.mark.parametrize("loss", ["huber", "log_cosh"])
-def test_robust_regression(numbers, loss):
+@pytest.mark.parametrize(
+    ("loss", "hyperparameters"), [("huber", {"huber_delta": 0.3}), ("log_cosh", {})]
+)
+def test_robust_regression(numbers, loss, hyperparameters):
     """scipy minimises the same objective in NumPy, with numerical derivatives."""
     X, y, weights = numbers
-    ours = linear(MLPRegressor, X, y, weights, loss=loss, huber_delta=0.3, alpha=ALPHA)
-    settings = Loss.table[loss].settings({"huber_delta": 0.3})
+    ours = linear(MLPRegressor, X, y, weights, loss=loss, alpha=ALPHA, **hyperparameters)
+    settings = Loss.table[loss].settings(hyperparameters)
 
     def objective(params):
         W, b = params[:-1, None], params[-1:]
