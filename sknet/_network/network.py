@@ -218,7 +218,8 @@ class Network:
         delta = np.empty_like(scores)
         program.add(self.loss.loss, scores, targets, weights, self.settings, delta, values)
         run_program(program.finish().instructions, 1, scores)
-        return float(values.sum() / weights.sum(dtype=np.float64))
+        with np.errstate(over="ignore"):  # of finite losses
+            return float(values.sum() / weights.sum(dtype=np.float64))
 
     def check_targets(self, targets: np.ndarray) -> None:
         """Raise ValueError if a class code is no output's number: kernels index scores by it."""

@@ -97,5 +97,5 @@ def check(case: Case) -> None:
         return new.fit(moved(X, rng), y, sample_weight=weights)
 
     theirs = attempt_of_sklearn(lambda: twin.fit(X, y, sample_weight=weights))
-    if assert_parity(ours, theirs, refit):
+    if assert_parity(ours, theirs, X, refit):
         event("same model as scikit-learn's")

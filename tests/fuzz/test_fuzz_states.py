@@ -94,7 +94,7 @@ class Calls(RuleBasedStateMachine):
         if theirs.error is None:
             call = (name, X, y, options, self.theirs.get_params())
             self.past = [*self.past, call]
-        if assert_parity(ours, theirs, self.again):
+        if assert_parity(ours, theirs, X, self.again):
             event("same model as scikit-learn's")
             self.is_same = True
         elif ours.error is None or theirs.error is None:

@@ -107,6 +107,16 @@ def test_large_errors_of_validation_data_do_not_warn(diabetes):
     assert model.validation_scores_ == [-np.inf, -np.inf]
 
 
+def test_the_sum_of_large_losses_does_not_warn(diabetes):
+    """Each loss is a finite number of float64, and their sum is not."""
+    X, y = diabetes
+    model = MLPRegressor(max_iter=2, random_state=0, loss="absolute_error", scoring="loss")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        model.fit(X, y, X_val=X, y_val=np.full(len(y), 1e308))
+    assert model.validation_loss_curve_ == [np.inf, np.inf]
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_early_stopping_by_loss_keeps_the_best(split, solver):
     """It stops long before max_iter, and the weights are those of the least validation loss."""
