@@ -2,8 +2,9 @@
 
 Numbers below the smallest normal one (denormals) take some processors a hundred
 times as long. Kernels count them as zero, so late epochs should take as long as
-early ones. The last column compares epochs of one run, in which the amount of work
-never changes.
+early ones. The first table times Adam's update alone, with moments of different
+sizes. The last column of the second compares epochs of one run, in which the amount
+of work never changes.
 
 Usage::
 
@@ -23,6 +24,8 @@ from _data import load_small_digits
 from _timing import Table, machine, one_thread
 
 from sknet import MLPClassifier
+from sknet._engine.program import Program, run_program
+from sknet.optimizers import Optimizer
 
 
 class Net(NamedTuple):
@@ -35,6 +38,31 @@ class Net(NamedTuple):
 NETS = [Net((100,), 200), Net((128, 64), 32), Net((512,), 128)]
 
 
+# Weights of 784-128-10, and sizes of moments: normal numbers, such whose squares are denormal in
+# float32, and denormal ones.
+N_PARAMETERS = 101_770
+SIZES = {"float32": (1e-3, 1e-21, 1e-39), "float64": (1e-3, 1e-156, 1e-310)}
+
+
+def microseconds_of_an_update(dtype: str, size: float) -> float:
+    """Return the least time of an update by Adam whose gradients and moments have one size."""
+    params, grad = np.zeros(N_PARAMETERS, dtype), np.full(N_PARAMETERS, size, dtype)
+    slots = np.empty((2, N_PARAMETERS), dtype)
+    hyperparameters = {"learning_rate_init": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+    adam = Optimizer.table["adam"].start(hyperparameters, params)
+    constants = adam.constants(np.full(1, 1e-3))[0].astype(dtype)
+    program = Program(params.dtype)
+    program.add(adam.step, params, grad, slots, constants)
+    table = program.finish()
+    times = []
+    for _ in range(50):
+        slots[:] = size
+        start = perf_counter()
+        run_program(table.instructions, 1, params)
+        times.append(perf_counter() - start)
+    return 1e6 * min(times)
+
+
 def main() -> None:
     """Print the milliseconds of an epoch at the beginning and at the end of training."""
     parser = argparse.ArgumentParser(
@@ -44,6 +72,12 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=10, help="first and last epochs to compare")
     options = parser.parse_args()
     print(f"{machine()}; one thread\n")
+    table = Table({"Adam, parameters": 16, "dtype": 7, "size of moments": 8, "update (us)": 6})
+    for dtype, sizes in SIZES.items():
+        for size in sizes:
+            update = f"{microseconds_of_an_update(dtype, size):.1f}"
+            table.add([f"{N_PARAMETERS}", dtype, f"{size:g}", update])
+    print()
     split = load_small_digits("plain", 0)
     table = Table(
         {"net on digits": 14, "batch": 5, "dtype": 7, "loss at the end": 5, "first (ms)": 7,
