@@ -31,7 +31,7 @@ def check_sparse(X: Any, name: str = "X") -> None:
     if X.ndim != 2:
         return
     if X.format == "coo":
-        if not len(X.row) == len(X.col) == len(X.data):
+        if not np.shape(X.row) == np.shape(X.col) == np.shape(X.data) == (len(X.data),):
             raise ValueError(
                 f"A sparse {name} has {len(X.row)} values in {name}.row, {len(X.col)} in "
                 f"{name}.col and {len(X.data)} in {name}.data. Give one of each for each entry."
@@ -39,10 +39,12 @@ def check_sparse(X: Any, name: str = "X") -> None:
         _check_indices(X.row, f"{name}.row", f"{name} has {X.shape[0]} rows", X.shape[0])
         _check_indices(X.col, f"{name}.col", f"{name} has {X.shape[1]} columns", X.shape[1])
     elif X.format == "lil":
-        if list(map(len, X.rows)) != list(map(len, X.data)):
+        lengths = list(map(len, X.rows))
+        if len(lengths) != X.shape[0] or lengths != list(map(len, X.data)):
             raise ValueError(
-                f"The lists in {name}.rows and {name}.data of a sparse {name} differ in length. "
-                "Give one value for each column that a row names."
+                f"{name}.rows and {name}.data of a sparse {name} of shape {X.shape} must have a "
+                "list for each row, both of the same length. Give one value for each column that "
+                "a row names."
             )
         columns = np.fromiter(chain.from_iterable(X.rows), np.int64)
         _check_indices(columns, f"{name}.rows", f"{name} has {X.shape[1]} columns", X.shape[1])
@@ -64,13 +66,18 @@ def _check_compressed(X: Any, name: str) -> None:
     indptr = X.indptr
     if (
         indptr.dtype.kind not in "iu"
-        or indptr.size != n_parts + 1
+        or indptr.shape != (n_parts + 1,)
         or indptr[0] != 0
         or (indptr[1:] < indptr[:-1]).any()
     ):
         raise ValueError(
             f"{name}.indptr of a sparse {name} of shape {X.shape} must have {n_parts + 1} integers "
             f"that begin with 0 and never decrease. {anew}"
+        )
+    if X.indices.ndim != 1 or (X.format != "bsr" and X.data.ndim != 1):
+        raise ValueError(
+            f"{name}.data and {name}.indices of a sparse {name} must have one dimension; got the "
+            f"shapes {X.data.shape} and {X.indices.shape}. {anew}"
         )
     n = int(indptr[-1])
     if min(len(X.data), len(X.indices)) < n:

@@ -81,7 +81,10 @@ def minimise(
         loss = float(intermediate_result.fun)
         accepted = len(epochs) + 1, loss, intermediate_result.x.copy()
         current.params[:] = intermediate_result.x
-        is_stopped = end_epoch(predictor, early_stopping, validation, observers, loss, None)
+        try:
+            is_stopped = end_epoch(predictor, early_stopping, validation, observers, loss, None)
+        except StopIteration as error:  # by which SciPy would end the training in silence
+            raise RuntimeError("A scorer or a callback raised StopIteration.") from error
         is_iterating = False
         if is_stopped:
             stopped_by = "callback"

@@ -65,7 +65,7 @@ def is_single_frame(X: Any) -> bool:
     scikit-learn sees that in pandas' columns of NumPy's dtypes only, and would convert
     polars' columns and pandas' nullable ones to float64.
     """
-    if not (hasattr(X, "columns") and hasattr(X, "dtypes")):
+    if not all(hasattr(X, name) for name in ("columns", "dtypes", "__len__")):
         return False
     kinds = {str(dtype): name for name, dtype in zip(X.columns, X.dtypes, strict=True)}
     dtypes = [np.asarray(X[name][:0]).dtype for name in kinds.values()]

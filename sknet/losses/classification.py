@@ -291,7 +291,7 @@ class Brier(WithSoftmax, name="brier"):
             for k in range(z.size):
                 p[k] = exp(z[k] - z[best])
                 others += zero if k == best else p[k]
-            total = one + others
+            total = p[best] + others  # NaN if the greatest score is infinite
             at_best = -others / total if best == code else one / total
             value, mean = 0.0, zero
             for k in range(z.size):

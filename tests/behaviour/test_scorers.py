@@ -7,7 +7,7 @@ import traceback
 import numpy as np
 import pytest
 import sklearn.neural_network
-from factories import SMALL
+from factories import SMALL, classifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
@@ -169,3 +169,14 @@ def test_a_network_without_probabilities_names_the_scorer(few):
     with pytest.raises(AttributeError, match="predict_proba") as caught:
         model.fit(*few)
     assert "scoring='neg_log_loss'" in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_scorer_that_stops_an_iteration_ends_no_training_in_silence(solver, digits):
+    X, y = digits[0][:100], digits[1][:100] % 2
+
+    def score(model, X, y):
+        return next(iter([]))
+
+    with pytest.raises((RuntimeError, StopIteration)):
+        classifier(solver=solver, early_stopping=True, scoring=score).fit(X, y)

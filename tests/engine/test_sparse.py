@@ -22,6 +22,14 @@ def lil(X):
     X.data[0] = X.data[0][:-1]
 
 
+def fewer_lists(X):
+    X.rows, X.data = X.rows[:-1], X.data[:-1]
+
+
+def columns_of_data(X):
+    X.data = X.data.reshape(-1, 1)
+
+
 def csr(X):
     X.indptr[1] = 5
 
@@ -34,9 +42,20 @@ def bsr(X):
     X.indices[0] = 3
 
 
-@pytest.mark.parametrize("damage", [coo, lil, csr, csc, bsr], ids=lambda damage: damage.__name__)
-def test_arrays_that_contradict_each_other(damage):
-    X = getattr(sp, f"{damage.__name__}_matrix")(DENSE)
+@pytest.mark.parametrize(
+    ("form", "damage"),
+    [
+        ("coo", coo),
+        ("lil", lil),
+        ("lil", fewer_lists),
+        ("csr", csr),
+        ("csr", columns_of_data),
+        ("csc", csc),
+        ("bsr", bsr),
+    ],
+)
+def test_arrays_that_contradict_each_other(form, damage):
+    X = getattr(sp, f"{form}_matrix")(DENSE)
     check_sparse(X, "Y")
     damage(X)
     with pytest.raises(ValueError, match=r"sparse Y|Y has"):

@@ -265,8 +265,11 @@ def is_saturated(model: Any, X: Any) -> bool:
     There its 1 - a**2 and 1 - p are nothing but the rounding of a and of p, by which Adam's steps
     are then scaled.
     """
-    is_bounded = model.activation in ("tanh", "logistic") or model.out_activation_ == "logistic"
+    is_bounded = model.out_activation_ == "logistic"
+    if is_bounded and max(model.loss_curve_) > model.n_outputs_:
+        return True  # more than chance: predictions are certain and wrong
     numbers = np.asarray(dense(X), np.float64)
+    is_bounded = is_bounded or model.activation in ("tanh", "logistic")
     return is_bounded and bool(np.abs(numbers).max(initial=0) > 10)
 
 

@@ -595,3 +595,15 @@ def test_a_row_does_not_depend_on_the_others(case, dtype):
             rows = slice(start, start + n)
             for part, whole in zip(run(case, *(a[rows] for a in arrays)), together, strict=True):
                 assert_array_equal(part, whole[rows])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", ["log_loss", "focal", "brier"])
+@pytest.mark.parametrize("scores", [[np.inf, 0, 0], [0, np.inf, 0], [0, -np.inf, np.inf]])
+def test_an_infinite_score_is_no_good_prediction(name, scores, dtype):
+    """Softmax of it is infinity minus infinity. A finite loss would hide the divergence."""
+    case = Case(name, {"label_smoothing": 0.0, "focal_gamma": 2.0})
+    arrays = np.array([scores]), np.zeros((1, 1)), np.ones(1)
+    values, delta, _ = run(case, *(a.astype(dtype) for a in arrays))
+    assert np.isnan(values).all()
+    assert np.isnan(delta).any()
