@@ -305,7 +305,7 @@ def _score_indices(mlp: BaseMLP, n_outputs: int, X: Any, target: Any) -> tuple[A
     if is_classifier(mlp) and not fitted_targets(mlp, vars(mlp)).is_multilabel:
         known = mlp.classes_.tolist()
         labels = np.asarray(mlp.predict(X) if target is None else target)
-        for label in np.unique(labels).tolist():
+        for label in set(labels.reshape(-1).tolist()):
             if label not in known:
                 raise ValueError(
                     f"target={label!r} is not a class of the network: give one of {known}, or "

@@ -134,17 +134,22 @@ def constants(function: Callable[..., Any]) -> list[tuple[str, Any]]:
     values = [function.__globals__.get(name) for name in names]
     scopes = [function.__globals__, *(vars(v) for v in values if isinstance(v, ModuleType))]
     found = [(name, scope[name]) for scope in scopes for name in names if name in scope]
-    return [
-        (name, value.tolist() if isinstance(value, np.ndarray) else value)
-        for name, value in found
-        if _is_constant(value)
-    ]
+    return [(name, _in_full(value)) for name, value in found if _is_constant(value)]
 
 
 def _is_constant(value: object) -> bool:
     if isinstance(value, tuple):
         return all(map(_is_constant, value))
     return isinstance(value, int | float | complex | str | np.generic | np.ndarray)
+
+
+def _in_full(value: Any) -> Any:
+    """Return what tells a constant from all others. The `repr` of an array leaves out numbers."""
+    if isinstance(value, tuple):
+        return tuple(map(_in_full, value))
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).hexdigest()
+    return value
 
 
 @cache

@@ -18,7 +18,7 @@ from processes import run_script
 
 import sknet
 from sknet._engine import cache, compilation
-from sknet._engine.cache import CodeFiles, SafeCache
+from sknet._engine.cache import CodeFiles, SafeCache, constants
 from sknet._engine.program import function_address
 from sknet._training.epoch import run_steps
 
@@ -254,6 +254,26 @@ def test_constants_from_elsewhere_are_seen(folder, monkeypatch, expression, name
         kernel = compilation.kernel(scope["steep"])
         assert kernel(1.0) == slope
         assert sum(kernel.stats.cache_hits.values()) == n_loaded
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (np.array([1, 2], np.float32), np.array([1.0, 2.0])),
+        (np.zeros(5000), np.arange(5000) * (np.arange(5000) == 2500)),
+        ((1, np.zeros(5000)), (1, np.arange(5000) * (np.arange(5000) == 2500))),
+        (np.zeros(4), np.zeros((2, 2))),
+    ],
+    ids=["dtype", "number in the middle", "tuple", "shape"],
+)
+def test_different_constants_differ(a, b):
+    def of(value):
+        scope = {"K": value}
+        exec("def f():\n    return K", scope)
+        return repr(constants(scope["f"]))
+
+    assert of(a) != of(b)
+    assert of(a) == of(a)
 
 
 @needs_compiler

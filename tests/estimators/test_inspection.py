@@ -424,7 +424,7 @@ def test_targets_of_other_rows(rows, net, target):
         input_gradients(net, rows[0], target)
 
 
-@pytest.mark.parametrize("target", [3, "a", 0.5, 3 * [0] + [7]])
+@pytest.mark.parametrize("target", [3, "a", 0.5, 3 * [0] + [7], [0, None, "a", 1]])
 def test_no_such_class(rows, net, target):
     X = rows[0][:4]
     with pytest.raises(ValueError, match=r"not a class of the network: give one of \[0, 1, 2\]"):
