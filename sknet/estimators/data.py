@@ -344,18 +344,18 @@ class ValidationMaker:
     def _whence(self, name: str, targets: np.ndarray, is_held_out: bool) -> str:
         """Return what to say of an error that a scorer raises on validation data."""
         missing = self.targets.missing(targets).tolist()
-        without = f", which have no samples of the classes {missing}" if missing else ""
+        without = f" They have no samples of the classes {missing}." if missing else ""
         fraction = f"validation_fraction={self.parameters['validation_fraction']}"
         if is_held_out:
-            origin = f"that {fraction} holds out of X"
-            remedy = f"increase {fraction}, or give X_val and y_val"
+            origin = f"that are held out of X ({fraction})"
+            remedy = "Increase validation_fraction, or give X_val and y_val."
         else:
             origin = "of X_val"
             remedy = (
-                "change X_val and y_val, or leave them out and call fit with early_stopping=True, "
-                f"which holds out {fraction} of X"
+                "Change X_val and y_val. Or leave them out and set early_stopping=True, which "
+                f"holds out rows of X ({fraction})."
             )
         return (
-            f"This error comes from the scorer of {name} on the {len(targets)} rows {origin}"
-            f"{without}. If it needs other data, {remedy}."
+            f"The error comes from the scorer of {name}. It was given the {len(targets)} rows "
+            f"{origin}.{without} {remedy}"
         )

@@ -62,10 +62,11 @@ def as_weights(name: str, weights: np.ndarray, dtype: Any) -> np.ndarray:
     with np.errstate(over="ignore"):
         largest, total = weights.max(), weights.sum()
     if not (least <= largest and total <= 1 / least):
+        size = "small" if largest < least else "large"
         raise ValueError(
-            f"{name} leads to weights up to {largest:g} with a sum of {total:g}. In {dtype}, the "
-            f"dtype of X, the largest weight must be at least {least:g}, and the sum of weights at "
-            f"most {1 / least:g}. Divide {name} by its mean."
+            f"{name} is too {size} for {dtype}, the dtype of X. The largest weight is {largest:g} "
+            f"and must be at least {least:g}. The sum of weights is {total:g} and must be at most "
+            f"{1 / least:g}. Give weights of about 1."
         )
     return np.where(weights < least, 0, weights).astype(dtype)
 

@@ -231,7 +231,7 @@ ONLY_OURS = (
     "training diverged",  # ends in that epoch; scikit-learn looks at the weights at the end
     "must contain at least one non-zero",
     "sample_weight is zero for all samples of the validation set",
-    "sample_weight leads to weights",  # that the dtype cannot hold
+    "sample_weight is too ",  # small or large for the dtype
     "weights must be >= 0",
     "partial_fit does not support early_stopping",
     "which one network does not take",
