@@ -305,6 +305,8 @@ def assert_parity(
         return False  # squares overflowed, and its steps are 0 ever since; ours are limited
     if is_saturated(theirs.value, X):
         return False
+    if theirs.value.solver == "adam" and theirs.value.beta_2 == 0:
+        return False  # a step is divided by its own gradient, however much of that is rounding
     try:
         assert_same_model(ours.value, theirs.value)
     except AssertionError:
