@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import sklearn.base
 import sklearn.utils.metaestimators
 from sklearn import get_config
+from sklearn.utils.validation import _is_fitted
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -21,13 +22,14 @@ def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Me
 def partial_fit_context(method: Method) -> Method:
     """Do as `fit_context` does before the first call, and validate changed parameters later, too.
 
-    scikit-learn validates parameters before the first call only.
+    scikit-learn validates parameters as long as the estimator is not fitted.
     """
     fit = fit_context(prefer_skip_nested_validation=True)(method)
 
     @wraps(method)
     def partial_fit(estimator: Any, *args: Any, **kwargs: Any) -> Any:
-        if estimator._has_new_parameters() and not get_config()["skip_parameter_validation"]:
+        has_changed = estimator._has_new_parameters() and _is_fitted(estimator)
+        if has_changed and not get_config()["skip_parameter_validation"]:
             estimator._validate_params()
         return fit(estimator, *args, **kwargs)
 

@@ -119,9 +119,9 @@ def remember_flat(cache: dict[str, Any], network: Network) -> None:
     cache["flat"] = arrays, FlatParameters(network.layout, network.params)
 
 
-def matches(known: tuple[Any, ...], arrays: tuple[Any, ...]) -> bool:
-    """Return whether arrays are the known ones themselves."""
-    return len(known) == len(arrays) and all(map(operator.is_, known, arrays))
+def matches(known: tuple[Any, ...], objects: tuple[Any, ...]) -> bool:
+    """Return whether objects are the known ones themselves."""
+    return len(known) == len(objects) and all(map(operator.is_, known, objects))
 
 
 class _Cached(NamedTuple):
