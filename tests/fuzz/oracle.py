@@ -372,8 +372,11 @@ def moved(X: Any, rng: np.random.Generator) -> Any:
 
 
 def nudge(model: Any, rng: np.random.Generator) -> Any:
-    """Move an estimator's penalty and rate by one unit in the last place, or not."""
-    for name in ("alpha", "learning_rate_init"):
+    """Move some of an estimator's parameters by one unit in the last place, or not.
+
+    The corrections of Adam's moments, 1 - beta**t, enlarge the rounding of a beta close to 1.
+    """
+    for name in ("alpha", "learning_rate_init", "beta_1", "beta_2"):
         value = np.float64(getattr(model, name))
         if value > 0 and rng.random() < 0.5:
             model.set_params(**{name: float(np.nextafter(value, np.inf))})

@@ -85,19 +85,17 @@ class Calls(RuleBasedStateMachine):
         y, options["sample_weight"] = for_sklearn(y), for_sklearn(options["sample_weight"])
         theirs_before = copy.deepcopy(self.theirs)
         theirs = attempt_of_sklearn(lambda: getattr(self.theirs, name)(X, y, **options))
-        if theirs.error is not None:  # ours is as before, theirs may be half trained
-            self.theirs = theirs_before
-        if is_new:
-            self.past = []
-        elif not self.is_same:
+        if ours.error is not None or theirs.error is not None:
+            self.theirs = theirs_before  # as ours is; half trained, or trained by this call alone
+        if not is_new and not self.is_same:
             return
-        if theirs.error is None:
+        if ours.error is None:
             call = (name, X, y, options, self.theirs.get_params())
-            self.past = [*self.past, call]
+            self.past = [call] if is_new else [*self.past, call]
         if assert_parity(ours, theirs, X, self.again):
             event("same model as scikit-learn's")
             self.is_same = True
-        elif ours.error is None or theirs.error is None:
+        elif ours.error is None:
             self.is_same = False
 
     def again(self, rng: np.random.Generator) -> Any:
