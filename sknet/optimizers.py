@@ -11,11 +11,9 @@ hyperparameters, they are the fields of a dataclass. It has two methods:
 An optimiser that squares gradients limits them to `square_limit`. Otherwise a larger one would make
 its second moment infinite, and all further steps of the parameter zero.
 
-Between steps, an optimiser keeps its state in *slots*, for example a velocity or moments. Each
-slot has one number per parameter.
+An optimiser keeps its state in *slots*, for example a velocity, with one number per parameter.
 
-In the formulas, theta are the parameters, g the gradient, t the number of the step from 1, and eta
-the learning rate of the step.
+In the formulas, theta are the parameters, g the gradient, t the step from 1, eta its learning rate.
 """
 
 from __future__ import annotations
@@ -29,6 +27,11 @@ import numpy as np
 
 from sknet._engine.functions import square_limit
 from sknet.parts import Part
+
+
+def powers(base: float, exponents: np.ndarray) -> np.ndarray:
+    """Return base**exponents by Python: scikit-learn's bits, which no kind of processor changes."""
+    return np.array([base**n for n in exponents.tolist()])
 
 
 @dataclass
@@ -220,8 +223,7 @@ class Adam(Optimizer, name="adam"):
     """
 
     n_slots = 2
-    # scikit-learn's Adam ignores these two, which are the schedules that it has for SGD. Its
-    # variants below are not in scikit-learn and follow all schedules.
+    # scikit-learn's Adam ignores these two. The variants below, which it lacks, ignore none.
     ignores_schedules: ClassVar[tuple[str, ...]] = ("invscaling", "adaptive")
     beta_1: float
     beta_2: float
@@ -231,9 +233,8 @@ class Adam(Optimizer, name="adam"):
         """Return b1, 1 - b1, b2, 1 - b2, eta_t and epsilon for each step."""
         t = self.t + 1 + np.arange(rates.size, dtype=np.int64)
         table = np.empty((rates.size, 6))
-        table[:, 0:2] = self.beta_1, 1 - self.beta_1
-        table[:, 2:4] = self.beta_2, 1 - self.beta_2
-        table[:, 4] = rates * np.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
+        table[:, :4] = self.beta_1, 1 - self.beta_1, self.beta_2, 1 - self.beta_2
+        table[:, 4] = rates * np.sqrt(1 - powers(self.beta_2, t)) / (1 - powers(self.beta_1, t))
         table[:, 5] = self.epsilon
         return table
 
@@ -334,10 +335,9 @@ class NAdam(Adam, name="nadam"):
         mu, next_mu = self._mu(t), self._mu(t + 1)
         # M_t <= b1**t, so that after some hundred steps 1 - M_t is rounded to 1.
         matters = self.beta_1**self.t > np.finfo(float).epsneg / 2
-        product = np.cumprod(mu) * (
-            self._mu(1 + np.arange(self.t, dtype=np.int64)).prod() if matters else 0
-        )
-        eta = rates * np.sqrt(1 - self.beta_2**t)
+        earlier = self._mu(1 + np.arange(self.t, dtype=np.int64)).prod() if matters else 0
+        product = earlier * np.cumprod(mu)
+        eta = rates * np.sqrt(1 - powers(self.beta_2, t))
         ahead = eta * next_mu / (1 - product * next_mu)
         down = eta * (1 - mu) / (1 - product)
         adam = super().constants(rates)

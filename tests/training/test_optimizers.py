@@ -261,6 +261,22 @@ def begun():
     return optimizer
 
 
+@pytest.mark.parametrize("t", [0, 7, 1000])
+def test_rates_of_adam_are_those_of_scikit_learn(t):
+    """To the bit, even where 1 - beta_1**t enlarges the rounding of the power a million times."""
+    params, rates = np.zeros(3), np.full(100, 0.5)
+    given = {"learning_rate_init": 0.5, "beta_1": 0.999999, "beta_2": 0.999}
+    optimizer = Optimizer.table["adam"].start({**HYPERPARAMETERS, **given}, params)
+    optimizer.t = t
+    reference = AdamOptimizer([params], **given)
+    reference.t = t
+    expected = []
+    for _ in rates:
+        reference._get_updates([params])
+        expected.append(reference.learning_rate)
+    assert_array_equal(optimizer.constants(rates)[:, 4], expected)
+
+
 def test_equal_hyperparameters_leave_an_optimiser():
     optimizer = begun()
     assert optimizer.with_hyperparameters({**HYPERPARAMETERS, "beta_1": 0.1}) is optimizer
