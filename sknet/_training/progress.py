@@ -118,9 +118,9 @@ class ProgressBar:
                 "prints plain text."
             ) from error
         self._bar = Progress(
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=12),
             MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(compact=True),
             # In a narrow terminal it takes two lines, and nothing is cut off.
             TextColumn("{task.description}", table_column=Column()),
         )
@@ -137,7 +137,7 @@ class ProgressBar:
         self._stopwatch.stops()
         mean = duration(self._stopwatch.total / len(records.epochs))
         values = values_of(records.last, ("loss", "training_score", "validation_score"))
-        text = ", ".join([*values, f"{mean} per epoch"])
+        text = ", ".join([*values, f"{mean}/epoch"])
         self._bar.update(self._task, advance=1, description=text)
         return False
 

@@ -315,8 +315,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.gradient_clip_norm = gradient_clip_norm
         self.ema_decay = ema_decay
         self.warmup_fraction = warmup_fraction
-        self.decay_rate = decay_rate
-        self.decay_epochs = decay_epochs
+        self.decay_rate, self.decay_epochs = decay_rate, decay_epochs
         self.scoring = scoring
         self.restore_best = restore_best
         self.training_scoring = training_scoring
@@ -369,10 +368,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             If the first call names no classes, if y has other classes, or if
             ``early_stopping`` is set; and as `fit`.
         """
+        given = GivenData(X, y, sample_weight)
         validation = GivenData(X_val, y_val, sample_weight_val)
-        return self._fit(
-            GivenData(X, y, sample_weight), validation, is_incremental=True, classes=classes
-        )
+        return self._fit(given, validation, is_incremental=True, classes=classes)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return raw scores: the log-odds of each class, before softmax or logistic.

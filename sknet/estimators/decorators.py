@@ -47,7 +47,7 @@ def own_inherited_methods(cls: type) -> None:
     """Give a class copies of its inherited public methods, which go by the name of the class.
 
     Python's messages about missing and unexpected arguments name the class that
-    defines a method, and users do not know the base classes.
+    defines a method. Users do not know the base classes.
     """
     for name in dir(cls):
         method = getattr_static(cls, name)
@@ -56,7 +56,7 @@ def own_inherited_methods(cls: type) -> None:
 
 
 def _named_after(cls: type, method: FunctionType) -> FunctionType:
-    """Return a copy of a method, and of the one that it decorates, with the name of a class."""
+    """Return a copy of a method, and of the one that it decorates, as if a class defined it."""
     attributes, cells = dict(vars(method)), method.__closure__
     decorated = attributes.get("__wrapped__")
     if decorated is not None:
@@ -68,10 +68,9 @@ def _named_after(cls: type, method: FunctionType) -> FunctionType:
         method.__code__, method.__globals__, method.__name__, method.__defaults__, cells
     )
     attributes |= {
-        name: getattr(method, name)
-        for name in ("__doc__", "__module__", "__kwdefaults__", "__annotations__")
+        name: getattr(method, name) for name in ("__doc__", "__kwdefaults__", "__annotations__")
     }
     for name, value in attributes.items():
         setattr(copy, name, value)
-    copy.__qualname__ = f"{cls.__qualname__}.{method.__name__}"
+    copy.__module__, copy.__qualname__ = cls.__module__, f"{cls.__qualname__}.{method.__name__}"
     return copy

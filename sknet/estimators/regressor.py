@@ -305,8 +305,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.gradient_clip_norm = gradient_clip_norm
         self.ema_decay = ema_decay
         self.warmup_fraction = warmup_fraction
-        self.decay_rate = decay_rate
-        self.decay_epochs = decay_epochs
+        self.decay_rate, self.decay_epochs = decay_rate, decay_epochs
         self.scoring = scoring
         self.restore_best = restore_best
         self.training_scoring = training_scoring
