@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 
-# Parameters: what Keras and PyTorch call them, and what they are called here. The page
-# docs/coming_from/keras.md lists these tables; a test compares them.
+# Parameters: what Keras and PyTorch call them, and what they are called here. After a change of
+# these tables run docs/make_synonyms.py, which writes them into docs/coming_from/keras.md.
 PARAMETER_SYNONYMS = {
     "activation_function": "activation",
     "clipnorm": "gradient_clip_norm",
@@ -22,9 +22,9 @@ PARAMETER_SYNONYMS = {
     "hidden_units": "hidden_layer_sizes",
     "initial_learning_rate": "learning_rate_init",
     "kernel_initializer": "weight_init",
+    "kernel_regularizer": "alpha",
     "l1": "l1_ratio",
     "l2": "alpha",
-    "kernel_regularizer": "alpha",
     "layers": "hidden_layer_sizes",
     "lr": "learning_rate_init",
     "max_grad_norm": "gradient_clip_norm",
@@ -47,11 +47,7 @@ PARAMETER_SYNONYMS = {
 
 # Values, by the parameter that has them.
 VALUE_SYNONYMS: dict[str, dict[str, str]] = {
-    "activation": {
-        "linear": "identity",
-        "sigmoid": "logistic",
-        "swish": "silu",
-    },
+    "activation": {"linear": "identity", "sigmoid": "logistic", "swish": "silu"},
     "learning_rate": {
         "cosine_annealing": "cosine",
         "cosine_decay": "cosine",
@@ -67,11 +63,13 @@ VALUE_SYNONYMS: dict[str, dict[str, str]] = {
         "categorical_focal_crossentropy": "focal",
         "cross_entropy": "log_loss",
         "l1": "absolute_error",
+        "l1_loss": "absolute_error",
         "l2": "squared_error",
         "mae": "absolute_error",
         "mean_absolute_error": "absolute_error",
         "mean_squared_error": "squared_error",
         "mse": "squared_error",
+        "mse_loss": "squared_error",
         "nll": "log_loss",
         "pinball": "quantile",
         "smooth_l1": "huber",
@@ -85,7 +83,6 @@ VALUE_SYNONYMS: dict[str, dict[str, str]] = {
         "val_accuracy": "accuracy",
         "val_loss": "loss",
     },
-    "solver": {"l_bfgs": "lbfgs"},
     "weight_init": {
         "kaiming_normal": "he_normal",
         "kaiming_uniform": "he_uniform",
@@ -93,7 +90,6 @@ VALUE_SYNONYMS: dict[str, dict[str, str]] = {
         "xavier_uniform": "glorot_uniform",
     },
 }
-VALUE_SYNONYMS["training_scoring"] = VALUE_SYNONYMS["scoring"]
 
 # Parameters whose values are not numbers, and the parameter that takes the number.
 NUMBERS_ARE_FOR = {"learning_rate": "learning_rate_init"}
@@ -150,13 +146,14 @@ def value_meant(parameter: str, given: Any, known: Iterable[str]) -> str:
     """Return the question whether another value of a parameter was meant, or ""."""
     if parameter in NUMBERS_ARE_FOR and isinstance(given, Real) and not isinstance(given, bool):
         return f" Did you mean {NUMBERS_ARE_FOR[parameter]}={given!r}?"
-    return question(meant(given, known, VALUE_SYNONYMS.get(parameter, {})))
+    table = parameter.removeprefix("training_")  # both parameters with scorers have one
+    return question(meant(given, known, VALUE_SYNONYMS.get(table, {})))
 
 
 class Suggestions:
     """Adds to scikit-learn's errors about parameters what the user probably meant."""
 
-    def set_params(self, **params: Any) -> Any:
+    def set_params(self, **params: Any) -> Self:
         """Set parameters of the estimator.
 
         Parameters

@@ -402,10 +402,10 @@ def encode_labels(
     if is_known and (model.warm_start or is_incremental):
         targets = fitted_targets(model, vars(model))
         is_warm_fit = model.warm_start and not is_incremental
-        encoded = targets.encode_again(y, same_classes=is_warm_fit)
+        known = targets.encode_again(y, same_classes=is_warm_fit)
         if is_first_part:
-            warn_of_one_hot(encoded)
-        return targets, encoded
+            warn_of_one_hot(known)
+        return targets, known
     ClassTargets.check_kind(y)
     targets = ClassTargets.of(y)
     model._label_binarizer, model.classes_ = targets.label_binarizer, targets.classes

@@ -15,6 +15,7 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, f1_score, log_loss, r2_score
 from snapshots import assert_same_weights, assert_unchanged, snapshot
+from versions import needs_callbacks
 
 from sknet import MLPClassifier, MLPRegressor
 
@@ -253,6 +254,29 @@ def test_an_epoch_that_is_interrupted_while_it_is_scored_has_no_score(data):
             model.fit(*data)
         assert model.n_iter_ == 2
         np.testing.assert_array_equal(model.training_scores_, [0.5, np.nan])
+
+
+@needs_callbacks
+def test_callbacks_see_the_score_of_the_epoch_that_has_ended(data):
+    seen = []
+
+    class Watcher:
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context, **kwargs):
+            pass
+
+        def on_fit_task_end(self, estimator, context, **kwargs):
+            if context.task_name == "epoch":
+                seen.append(list(estimator.training_scores_))
+            return False
+
+    model = MLPClassifier(**SCORED).set_callbacks(Watcher()).fit(*data)
+    assert seen == [model.training_scores_[: k + 1] for k in range(3)]
 
 
 # Errors.
