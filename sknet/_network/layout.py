@@ -63,11 +63,11 @@ class Layout:
         if len(arrays) != len(expected):
             raise ValueError(
                 f"{name} has {len(arrays)} arrays, but the network has {len(expected)} layers. Set "
-                "one array for each layer, or fit anew."
+                "one array for each layer, or call fit again."
             )
         for i, (array, shape) in enumerate(zip(arrays, expected, strict=True)):
             if np.shape(array) != shape:
                 raise ValueError(
                     f"{name}[{i}] has shape {np.shape(array)}, but its layer needs {shape}. Set "
-                    "weights and biases of fitting shapes, or fit anew."
+                    "weights and biases of matching shapes, or call fit again."
                 )

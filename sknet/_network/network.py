@@ -229,5 +229,5 @@ class Network:
         if not 0 <= least <= greatest < n:
             raise ValueError(
                 f"The class codes in y go from {least:g} to {greatest:g}, but the network has {n} "
-                "outputs, numbered from 0. Fit anew to change the classes."
+                "outputs, numbered from 0. Call fit again to change the classes."
             )

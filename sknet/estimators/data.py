@@ -170,8 +170,8 @@ def as_targets(encoded: np.ndarray, dtype: Any) -> np.ndarray:
         targets = encoded.astype(dtype, copy=False, order="C")
     if targets.dtype != encoded.dtype and encoded.dtype.kind == "f" and not is_finite(targets):
         raise ValueError(
-            f"y has values up to {np.abs(encoded).max():g}, beyond the largest number of {dtype}, "
-            f"the dtype of X: {np.finfo(dtype).max:g}. Scale y, or give X as float64."
+            f"y has values up to {np.abs(encoded).max():g}, but the largest number of {dtype}, the "
+            f"dtype of X, is {np.finfo(dtype).max:g}. Scale y, or give X as float64."
         )
     return targets
 
@@ -202,7 +202,7 @@ def held_out_rows(
     if held_out.size < 2:
         raise ValueError(
             f"The validation set is too small: validation_fraction={fraction} of {rows.size} "
-            f"samples leaves {held_out.size}, and at least 2 are needed. Increase "
+            f"samples gives {held_out.size}, but at least 2 are needed. Increase "
             "'validation_fraction' or the size of your dataset."
         )
     return train, held_out
@@ -261,8 +261,8 @@ class ValidationMaker:
         encoded = self.targets.encode_validation(y)
         if encoded.shape != (X.shape[0], n_targets):
             raise ValueError(
-                f"y_val of shape {y.shape} is not of the form of y, of which there are {n_targets} "
-                "for each sample. Give targets of the same kind for both."
+                f"y_val has the shape {y.shape}, but y has {n_targets} targets for each sample. "
+                "Give y_val in the form of y."
             )
         targets = as_targets(encoded, X.dtype)
         weights = apply_class_weights(

@@ -105,17 +105,17 @@ def _check_agreement(
     model: Any, layout: Layout, hidden: list[int], names: tuple[str, ...], n_outputs: int
 ) -> None:
     """Raise ValueError where parameters and the weights to go on from contradict each other."""
-    remedy = "or fit anew with warm_start=False"
+    remedy = "or call fit with warm_start=False"
     if list(layout.units[1:-1]) != hidden:
         raise ValueError(
-            f"hidden_layer_sizes={model.hidden_layer_sizes!r}, but the weights to go on from have "
-            f"hidden layers of {list(layout.units[1:-1])} units. Set hidden_layer_sizes to these, "
-            f"{remedy}."
+            f"hidden_layer_sizes={model.hidden_layer_sizes!r}, but the weights to continue from "
+            f"have hidden layers of {list(layout.units[1:-1])} units. Set hidden_layer_sizes to "
+            f"these, {remedy}."
         )
     before = getattr(model, "_fitted_activations", names)
     if len(before) == len(names) and tuple(before) != names:
         raise ValueError(
-            f"activation={model.activation!r}, but the weights to go on from were fitted with "
+            f"activation={model.activation!r}, but the weights to continue from were fitted with "
             f"{list(before)}. Set activation to these, {remedy}."
         )
     if n_outputs != layout.units[-1]:

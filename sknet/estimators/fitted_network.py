@@ -73,8 +73,8 @@ def weights_of(state: Mapping[str, Any]) -> tuple[Sequence[Any], Sequence[Any]]:
     for name in ("coefs_", "intercepts_"):
         if name not in state:
             raise ValueError(
-                f"{name} is missing. Set coefs_ and intercepts_ both, one array for each layer, or "
-                "fit anew."
+                f"{name} is missing. Set both coefs_ and intercepts_, with one array for each "
+                "layer, or call fit again."
             )
     return state["coefs_"], state["intercepts_"]
 
@@ -102,7 +102,7 @@ def flat_parameters(state: Mapping[str, Any]) -> FlatParameters:
     if known is not None and matches(known[0], (*coefs, *intercepts)):
         return known[1]
     if len(coefs) == 0:
-        raise ValueError("coefs_ is empty. Set one matrix for each layer, or fit anew.")
+        raise ValueError("coefs_ is empty. Set one matrix for each layer, or call fit again.")
     shapes = [np.shape(W) for W in coefs]
     n_features = state.get("n_features_in_", (*shapes[0], 0)[0])
     n_outputs = state.get("n_outputs_", (0, *shapes[-1])[-1])
@@ -184,7 +184,7 @@ def predictor_of(
     if len(activations) != len(layout.units) - 2:
         raise ValueError(
             f"coefs_ has {len(layout.units) - 2} hidden layers, but there are {len(activations)} "
-            f"activations: {activations}. Set weights of fitting shapes, or fit anew."
+            f"activations: {activations}. Set weights of matching shapes, or call fit again."
         )
     parts = [Activation.get(name) for name in activations]
     network = Network(layout, params, parts, Loss.get(loss[0]), loss[1])

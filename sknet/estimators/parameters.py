@@ -130,7 +130,7 @@ def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
         unknown = [name for name in names if name not in list(Activation.table)]
         suggestion = value_meant("activation", unknown[0], Activation.table) if unknown else ""
         raise ValueError(
-            f"activation={activation!r} must be one name, or one for each of the {n_hidden} "
+            f"activation={activation!r} must be one name, or one name for each of the {n_hidden} "
             f"hidden layers, out of {sorted(Activation.table)}.{suggestion}"
         )
     return names
@@ -150,8 +150,8 @@ def dropout_rates(dropout: Any, n_hidden: int) -> list[float]:
     rates: list[Any] = list(dropout)
     if len(rates) != n_hidden or not all(isinstance(p, Real) and 0 <= float(p) < 1 for p in rates):
         raise ValueError(
-            f"dropout={dropout!r} must be a number in [0, 1), or one for each of the {n_hidden} "
-            "hidden layers."
+            f"dropout={dropout!r} must be a number in [0, 1), or one number for each of the "
+            f"{n_hidden} hidden layers."
         )
     return [float(p) for p in rates]
 

@@ -53,8 +53,9 @@ def unpickled(estimator: str, state: dict[str, Any], required: Sequence[str]) ->
         missing = [name for name in required if name not in state]
         if missing:
             raise ValueError(
-                f"The pickle of {estimator} lacks {', '.join(missing)}. It is damaged, or another "
-                "version of sknet has written it. Load it with that version, or fit anew."
+                f"The pickle of {estimator} lacks {', '.join(missing)}. It is damaged, or it was "
+                "written by another version of sknet. Load it with that version, or fit a new "
+                "model."
             )
     state = dict(state)
     optimizer, averaging = state.get("_optimizer"), state.get("_averaging")

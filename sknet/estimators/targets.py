@@ -58,14 +58,14 @@ class ClassTargets:
         """Raise ValueError if y is no classification target that one network takes."""
         if _has_objects(y):
             raise ValueError(
-                "Unknown label type: y has the dtype object, which only strings may have, and "
-                f"labels of the types {_names_of_types(y)}. Give {_of_one_type(y)}."
+                "Unknown label type: y has the dtype object, so all labels must be strings, but "
+                f"they have the types {_names_of_types(y)}. Give {_of_one_type(y)}."
             )
         check_classification_targets(y)
         if type_of_target(y, input_name="y") == "multiclass-multioutput":
             raise ValueError(
                 "y has several columns of class labels (multiclass-multioutput), which one network "
-                "does not take: give one column, or an indicator matrix of 0 and 1, or wrap the "
+                "does not take. Give one column, or an indicator matrix of 0 and 1, or wrap the "
                 "estimator in sklearn.multioutput.MultiOutputClassifier."
             )
 
@@ -107,9 +107,9 @@ class ClassTargets:
             self.is_multilabel and y.shape[1] != len(self.classes)
         ):
             raise ValueError(
-                f"y of shape {y.shape} is of the kind {kind!r}, but the labels fitted before are "
-                f"{self.label_binarizer.y_type_!r} with the classes {self.classes}. Give labels of "
-                "the same kind, or call fit with warm_start=False."
+                f"y of shape {y.shape} is of the kind {kind!r}, but the previous labels are of the "
+                f"kind {self.label_binarizer.y_type_!r}, with the classes {self.classes}. Give "
+                "labels of the same kind, or call fit with warm_start=False."
             )
         found = unique_labels(y)
         if same_classes and set(found) != set(self.classes):
@@ -141,7 +141,8 @@ class ClassTargets:
             self.check_kind(y)
             unknown = np.setdiff1d(y, self.classes)
             raise ValueError(
-                f"y_val has classes that y has not: {unknown}. The classes are {self.classes}."
+                f"y_val has classes that are not in y: {unknown}. The classes of y are "
+                f"{self.classes}."
             )
         return np.empty((0, 0)) if encoded is None else encoded
 
@@ -232,8 +233,8 @@ class ClassTargets:
             kinds = [given] * len(columns) if isinstance(given, str) else given
             if isinstance(kinds, dict) or len(kinds) != len(columns):
                 raise ValueError(
-                    f"class_weight={given} must be 'balanced' or a list of one dict for each of "
-                    f"the {len(columns)} labels."
+                    f"class_weight={given} must be 'balanced', or a list with one dict for each "
+                    f"of the {len(columns)} labels."
                 )
         tables = []
         for kind, column in zip(kinds, columns, strict=True):
@@ -242,7 +243,7 @@ class ClassTargets:
             table = np.ones(len(classes))
             table[present] = compute_class_weight(kind, classes=classes[present], y=column)
             if not (np.isfinite(table).all() and table.min() >= 0):
-                raise ValueError(f"class_weight={given} must have finite weights >= 0 only.")
+                raise ValueError(f"class_weight={given} must have only finite weights >= 0.")
             tables.append(table)
         return tables
 
@@ -351,14 +352,14 @@ def as_indicators(y: Any) -> np.ndarray:
     if given.size and not 0 < given.min() == given.max():
         raise ValueError(
             f"y is an indicator matrix of the values {np.unique(y)}. It must have 0 where a label "
-            "is absent, and one positive value where it is present. Give y == value, with the "
-            "value that stands for a label."
+            "is absent, and one positive value where it is present. Give y == value, where value "
+            "is the one that means that a label is present."
         )
     return is_present.astype(np.int64)
 
 
 def _has_objects(y: Any) -> bool:
-    """Return whether labels are Python objects that are no strings, which NumPy cannot sort."""
+    """Return whether labels are Python objects other than strings, which NumPy cannot sort."""
     return y.dtype == object and not all(isinstance(label, str) for label in y.flat)
 
 

@@ -27,7 +27,7 @@ def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
     if exact.min() < 0:
         raise ValueError(
             f"sample_weight has negative values (the least is {exact.min():g}); weights must be "
-            ">= 0. Leave out samples that are not to count, or give them weight 0."
+            ">= 0. Leave out samples that must not count, or give them the weight 0."
         )
     if not exact.any():
         raise ValueError(
@@ -66,7 +66,7 @@ def as_weights(name: str, weights: np.ndarray, dtype: Any) -> np.ndarray:
         raise ValueError(
             f"{name} is too {size} for {dtype}, the dtype of X. The largest weight is {largest:g} "
             f"and must be at least {least:g}. The sum of weights is {total:g} and must be at most "
-            f"{1 / least:g}. Give weights of about 1."
+            f"{1 / least:g}. Scale the weights, so that they are about 1."
         )
     return np.where(weights < least, 0, weights).astype(dtype)
 
