@@ -155,10 +155,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         loss, the mean over an epoch's steps, each before it is made. None does so
         with ``early_stopping``. Not used by `partial_fit`.
     training_scoring : str, callable or None, default=None
-        How the training data are scored after each epoch, without held-out rows: a
-        scorer of scikit-learn, such as 'accuracy' or 'r2', or 'loss' for the negative loss
-        without penalties. This changes no weights, and takes one more prediction
-        of the training data for each epoch. None does not score them.
+        How the training data, without held-out rows, are scored after each epoch: a
+        scorer of scikit-learn, or 'loss' for the negative loss without penalties.
+        This changes no weights, and takes one more prediction of these data for
+        each epoch. None does not score them.
 
     Attributes
     ----------
