@@ -91,7 +91,7 @@ VALUE_SYNONYMS: dict[str, dict[str, str]] = {
     },
 }
 
-# Parameters whose values are not numbers, and the parameter that takes the number.
+# Parameters whose values are not numbers, and the parameter that takes a positive number.
 NUMBERS_ARE_FOR = {"learning_rate": "learning_rate_init"}
 
 
@@ -144,7 +144,8 @@ def parameter_meant(given: str, known: Iterable[str]) -> str:
 
 def value_meant(parameter: str, given: Any, known: Iterable[str]) -> str:
     """Return the question whether another value of a parameter was meant, or ""."""
-    if parameter in NUMBERS_ARE_FOR and isinstance(given, Real) and not isinstance(given, bool):
+    is_number = isinstance(given, Real) and not isinstance(given, bool)
+    if parameter in NUMBERS_ARE_FOR and is_number and given > 0:
         return f" Did you mean {NUMBERS_ARE_FOR[parameter]}={given!r}?"
     table = parameter.removeprefix("training_")  # both parameters with scorers have one
     return question(meant(given, known, VALUE_SYNONYMS.get(table, {})))
@@ -170,7 +171,17 @@ class Suggestions:
         ------
         ValueError
             If there is no parameter of a name. The message suggests the one that
-            may have been meant, such as ``max_iter`` for ``epochs``.
+            may have been meant.
+
+        Examples
+        --------
+        >>> from sknet import MLPClassifier
+        >>> MLPClassifier().set_params(max_iter=5).max_iter
+        5
+        >>> MLPClassifier().set_params(epochs=5)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ValueError: Invalid parameter 'epochs' for estimator ... Did you mean 'max_iter'?
         """
         try:
             return super().set_params(**params)  # type: ignore[misc]

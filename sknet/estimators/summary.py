@@ -53,13 +53,13 @@ class NetworkSummary:
         >>> net = MLPRegressor(hidden_layer_sizes=(50, 20), solver="lbfgs").fit(X, y)
         >>> print(net.summary())
         MLPRegressor
-        ------------------------------------------
+        -----------------------------------------
         Layer     Shape    Activation  Parameters
-        ------------------------------------------
+        -----------------------------------------
         hidden 1  2 x 50   relu               150
         hidden 2  50 x 20  relu             1,020
         output    20 x 1   identity            21
-        ------------------------------------------
+        -----------------------------------------
         Parameters: 1,191 (9.3 KiB as float64)
         Loss: squared_error
         Solver: lbfgs
