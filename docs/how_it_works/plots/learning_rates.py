@@ -10,7 +10,7 @@ use_style()
 X, y = load_digits(return_X_y=True)
 X, _, y, _ = train_test_split(X / 16, y, random_state=0)
 Y = np.eye(10)[y]
-fig, ax = plt.subplots(figsize=(8, 3.2))
+fig, ax = plt.subplots(figsize=(7.4, 3))
 styles = [(0.01, BLUE, ":"), (0.1, GREEN, "--"), (1, ORANGE, "-"), (4, PINK, "-.")]
 for rate, color, style in styles:
     W, b, losses = np.zeros((64, 10)), np.zeros(10), []
@@ -24,7 +24,13 @@ for rate, color, style in styles:
         b -= rate * delta.sum(axis=0)
     ax.plot(losses, color=color, linestyle=style, label=f"learning rate {rate}")
 ax.axhline(np.log(10), color="black", linewidth=0.8)
-ax.annotate("log 10: nothing learned yet", (99, np.log(10)), (0, 4), ha="right",
-            textcoords="offset points", fontsize=9)
+ax.annotate(
+    "log 10: nothing learned yet",
+    (99, np.log(10)),
+    (0, 4),
+    ha="right",
+    textcoords="offset points",
+    fontsize=9,
+)
 ax.set(xlabel="step", ylabel="training loss", ylim=(0, 3))
 ax.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 0.95))
