@@ -135,6 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
     """The answer to one request. The connection is closed after it."""
 
     server: DrawServer
+    default_request_version = "HTTP/1.0"  # 0.9, the base class's, has no status to refuse with
 
     def setup(self) -> None:
         super().setup()
