@@ -511,7 +511,8 @@ def test_too_many_connections(server):
 def test_a_browser_that_has_gone_is_no_error(server, capfd):
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         # Closing now resets the connection.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         connection.sendall(request(server)[:-100])
     assert_goes_on(server)
     assert capfd.readouterr() == ("", "")

@@ -221,10 +221,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._throw_away_rest()
 
     def _throw_away_rest(self) -> None:
-        self.connection.shutdown(socket.SHUT_WR)
         self._received.deadline = time.monotonic() + REST_SECONDS
         buffer = bytearray(65536)
         try:
+            self.connection.shutdown(socket.SHUT_WR)
             while self._received.readinto(buffer):
                 pass
         except OSError:  # it took too long, or the browser has gone

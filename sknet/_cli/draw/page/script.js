@@ -160,34 +160,53 @@ function inWords({ digit, probabilities }) {
   );
 }
 
+const hiddenColumns = Math.ceil(Math.sqrt(nHidden));
+const grids = {
+  image: [imageSide, imageSide],
+  saliency: [imageSide, imageSide],
+  hidden: [hiddenColumns, Math.ceil(nHidden / hiddenColumns)],
+};
+
 function drawGrids() {
-  const side = Math.ceil(Math.sqrt(nHidden));
-  drawGrid("image", imageSide, imageSide, reading?.image, color("ink"));
-  drawGrid("saliency", imageSide, imageSide, reading?.saliency, color("for"), color("against"));
-  drawGrid("hidden", side, Math.ceil(nHidden / side), reading?.hidden, color("ink"));
+  drawGrid("image", reading?.image, color("ink"));
+  drawGrid("saliency", reading?.saliency, color("for"), color("against"));
+  drawGrid("hidden", reading?.hidden, color("ink"));
 }
 
 // Each value is a cell. The largest one has the full colour, and the other colour is for negatives.
-function drawGrid(id, columns, rows, values, positive, negative) {
+function drawGrid(id, values, positive, negative) {
   const canvas = element(id);
-  const cell = Math.max(8, Math.floor(480 / columns));
-  const gap = columns > 16 ? 0 : 2;
-  canvas.width = columns * cell;
-  canvas.height = rows * cell;
+  const [columns, rows] = grids[id];
+  const unit = (canvas.clientWidth * devicePixelRatio) / columns;
+  const gap = columns > 16 ? 0 : Math.round(devicePixelRatio);
+  canvas.width = Math.round(columns * unit);
+  canvas.height = Math.round(rows * unit);
   const context = canvas.getContext("2d");
   context.fillStyle = color("line");
-  if (gap > 0) context.fillRect(0, 0, canvas.width, canvas.height);
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  const blank = color("card");
   const largest = values ? Math.max(...values.map(Math.abs)) : 0;
-  for (let i = 0; i < columns * rows; i++) {
-    const place = [(i % columns) * cell, Math.floor(i / columns) * cell, cell - gap, cell - gap];
-    context.globalAlpha = 1;
-    context.fillStyle = color("card");
-    context.fillRect(...place);
-    if (largest === 0 || !values[i]) continue;
-    context.globalAlpha = Math.abs(values[i]) / largest;
-    context.fillStyle = values[i] > 0 ? positive : negative;
-    context.fillRect(...place);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const [left, top] = [Math.round(column * unit), Math.round(row * unit)];
+      const [right, bottom] = [Math.round((column + 1) * unit), Math.round((row + 1) * unit)];
+      const cell = [left, top, right - left - gap, bottom - top - gap];
+      context.globalAlpha = 1;
+      context.fillStyle = blank;
+      context.fillRect(...cell);
+      const value = values?.[row * columns + column];
+      if (!value) continue;
+      context.globalAlpha = Math.abs(value) / largest;
+      context.fillStyle = value > 0 ? positive : negative;
+      context.fillRect(...cell);
+    }
   }
+}
+
+const gridSizes = new ResizeObserver(drawGrids);
+for (const [id, [columns, rows]] of Object.entries(grids)) {
+  element(id).style.aspectRatio = `${columns} / ${rows}`;
+  gridSizes.observe(element(id));
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
