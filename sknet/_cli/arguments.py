@@ -69,3 +69,25 @@ def output_file(text: str) -> Path | None:
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
     return Path(text)
+
+
+def existing_path(text: str) -> Path:
+    """Return the path of a file or folder that exists.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If there is no such file or folder.
+    """
+    path = Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text!r}: there is no such file or folder")
+    return path

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from sknet._cli.arguments import checked, output_file
+from sknet._cli.arguments import checked, existing_path, output_file
 
 DTYPES = ("float64", "float32")
 
@@ -29,6 +29,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     digits = commands.add_parser("digits", help=text, description=text)
     _add_digits_options(digits)
     digits.set_defaults(run=_digits)
+
+    text = "Serve a page on this computer, on which a network reads the digits that you draw."
+    draw = commands.add_parser("draw", help=text, description=text)
+    _add_draw_options(draw)
+    draw.set_defaults(run=_draw)
 
     text = "Print the versions of the installed packages, the CPU, and where kernels are cached."
     versions = commands.add_parser("versions", help=text, description=text)
@@ -108,6 +113,30 @@ def _add_digits_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_draw_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--port",
+        type=checked(int, "an integer from 0 to 65535", lambda n: 0 <= n < 2**16),
+        help="port of the page; 0 takes any free one (default: 8000, or a free one if it is taken)",
+    )
+    parser.add_argument(
+        "--data",
+        type=existing_path,
+        metavar="PATH",
+        help="train on MNIST: the file mnist.npz with the arrays x_train, y_train, x_test and "
+        "y_test, or its folder (default: train on scikit-learn's digits)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=checked(int, "an integer from 0 to 2**32 - 1", lambda n: 0 <= n < 2**32),
+        default=0,
+        help="seed of the training (default: 0)",
+    )
+    parser.add_argument(
+        "--open", action="store_true", dest="open_page", help="open the page in the browser"
+    )
+
+
 # Each command imports its module when it runs, so that --help does not wait for all of them.
 
 
@@ -117,6 +146,12 @@ def _digits(**settings: Any) -> None:
 
     print(", ".join(f"{name} {number}" for name, number in installed_versions()))
     run(Settings(**settings))
+
+
+def _draw(**settings: Any) -> None:
+    from sknet._cli.draw.command import run
+
+    run(**settings)
 
 
 def _versions() -> None:
