@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sknet.display._shared import pyplot
+from sknet.display._shared import check_axes, pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -197,12 +197,14 @@ class SearchDisplay:
         plt = pyplot()
         if ax is None:
             n_rows, n_columns = self.scores.shape
-            width, height = 2.5 + 0.65 * n_columns, 1.7 + 0.45 * n_rows
+            width = min(max(3.6, 2.5 + 0.65 * n_columns), 8)
+            height = min(max(2.8, 1.7 + 0.45 * n_rows), 8)
             _, (ax, time_ax) = plt.subplots(
-                1, 2, sharey=True, figsize=(2 * max(width, 3.6), max(height, 2.8)),
-                layout="constrained",
-            )  # fmt: skip
-        self.ax_, self.time_ax_, self.figure_ = ax, time_ax, ax.figure
+                1, 2, sharey=True, figsize=(2 * width, height), layout="constrained"
+            )
+        self.ax_ = check_axes(ax)
+        self.time_ax_ = None if time_ax is None else check_axes(time_ax)
+        self.figure_ = self.ax_.figure
         name = self.score_name or "score"
         self.image_ = self._draw(ax, self.scores, f"Mean test {name}", 4, image_kwargs)
         self.time_image_ = None
@@ -223,8 +225,10 @@ class SearchDisplay:
         ax.figure.colorbar(image, ax=ax)
         rows, columns = ([_text(value) for value in values] for values in self.values)
         ax.set_yticks(range(len(rows)), rows)
-        is_long = sum(map(len, columns)) > 30
-        ax.set_xticks(range(len(columns)), columns, rotation=45 if is_long else 0)
+        ax.set_xticks(range(len(columns)), columns)
+        if sum(map(len, columns)) > 30:
+            for label in ax.get_xticklabels():
+                label.set(rotation=45, ha="right", rotation_mode="anchor")
         ax.set(title=title, xlabel=_short_names(self.parameters)[1])
         if max(numbers.shape) <= MOST_WITH_TEXT:
             for i, j in product(*map(range, numbers.shape)):

@@ -176,7 +176,7 @@ def test_dark_pages(net, iris):
 def test_bad_input_is_refused(net):
     with pytest.raises(ValueError, match=r"X has the shape \(3,\), but one sample of 4"):
         NetworkDisplay.from_estimator(net, [1, 2, 3])
-    with pytest.raises(ValueError, match="max_units=1"):
+    with pytest.raises(ValueError, match="max_units == 1, must be >= 2"):
         NetworkDisplay.from_estimator(net, max_units=1)
     with pytest.raises(ValueError, match="feature_names has 2 names, but the network has 4"):
         NetworkDisplay.from_estimator(net, feature_names=["a", "b"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import sklearn.neural_network
 from matplotlib.colors import to_rgb
 from numpy.testing import assert_allclose, assert_array_equal
@@ -12,7 +13,7 @@ from pictures import cut_off, network
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, MinMaxScaler
 
 import sknet
 from sknet import SaliencyDisplay, input_gradients
@@ -104,17 +105,28 @@ def test_steps_that_move_features_are_refused(step, small):
         SaliencyDisplay.from_estimator(model, small[0][3])
 
 
-def test_data_frames(small):
-    pd = pytest.importorskip("pandas", reason="needs pandas")
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.filterwarnings("error:X does not have valid feature names")
+def test_data_frames(library, small):
+    frames = pytest.importorskip(library, reason=f"needs {library}")
     X, y = small
-    frame = pd.DataFrame(X, columns=[f"pixel {j}" for j in range(64)])
-    for model in (network(), make_pipeline(StandardScaler(), network())):
-        model.fit(frame, y)
-        display = SaliencyDisplay.from_estimator(model, frame.iloc[[3]], background=frame)
-        model.fit(X, y)
-        plain = SaliencyDisplay.from_estimator(model, X[3], background=X)
+    frame = frames.DataFrame({f"pixel {j}": X[:, j] for j in range(64)})
+    row = frame[3:4]
+    for model in (network(), make_pipeline(MinMaxScaler(), network())):
+        plain = SaliencyDisplay.from_estimator(model.fit(X, y), X[3], background=X)
+        display = SaliencyDisplay.from_estimator(model.fit(frame, y), row, background=frame)
         # Sums of rows in another order differ by their rounding.
         assert_allclose(display.saliency, plain.saliency, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", [sp.csr_matrix, np.ndarray.tolist])
+def test_sparse_rows_and_lists(kind, small):
+    X, y = small
+    model = make_pipeline(MaxAbsScaler(), network()).fit(X, y)
+    plain = SaliencyDisplay.from_estimator(model, X[3], background=X)
+    display = SaliencyDisplay.from_estimator(model, kind(X[3:4]), background=kind(X))
+    assert_allclose(display.saliency, plain.saliency, rtol=0, atol=1e-13)
+    assert_array_equal(display.image, plain.image)
 
 
 def test_regressors(diabetes):
