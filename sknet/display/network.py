@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_scalar
 
 from sknet.display._shared import NEGATIVE, POSITIVE, axes_or_new, one_row, perceptron
+from sknet.estimators.base import BaseMLP
 from sknet.inspection import HiddenLayers
 
 if TYPE_CHECKING:
@@ -322,9 +323,10 @@ def _names(parameter: str, names: Sequence[str] | None, letter: str, n_units: in
 
 def _layer_names(network: Any) -> list[str]:
     """Return what is written above each layer: its size, and its activation function."""
-    hidden = network.activation
     sizes = [W.shape[1] for W in network.coefs_]
-    names = [hidden] * (len(sizes) - 1) if isinstance(hidden, str) else list(hidden)
+    # The parameter may have been set anew since the fit; scikit-learn keeps nothing else.
+    is_ours = isinstance(network, BaseMLP)
+    names = network._spec().activations if is_ours else [network.activation] * (len(sizes) - 1)
     kinds = ["unit"] * (len(sizes) - 1) + ["output"]
     titles = [
         f"{n:,} {kind}{'' if n == 1 else 's'}\n{name}"

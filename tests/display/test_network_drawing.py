@@ -69,6 +69,11 @@ def test_names(net, iris):
         assert overlaps(drawn.ax_.texts) == []
 
 
+def test_activations_are_those_that_were_fitted(iris):
+    net = network().fit(*iris).set_params(activation=("tanh", "tanh"))
+    assert "6 units\nrelu" in texts(NetworkDisplay.from_estimator(net))
+
+
 def test_names_of_columns(iris):
     pd = pytest.importorskip("pandas", reason="needs pandas")
     frame = pd.DataFrame(iris[0], columns=["a", "b", "c", "d"])
