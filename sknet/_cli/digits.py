@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing.resource_tracker
+import os
 import signal
 import sys
 import time
@@ -98,11 +99,12 @@ def run(settings: Settings) -> None:
     n_processes = effective_n_jobs(settings.n_jobs)
     print(
         f"{len(digits.y_train)} training images, {len(digits.y_test)} test images, "
-        f"{settings.dtype}. {n_candidates} candidates x {settings.folds} folds, "
-        f"{n_processes} process{'es' if n_processes > 1 else ''} with one thread each."
-        f"{' Each search starts its own processes.' if n_processes > 1 else ''}",
+        f"{settings.dtype}.\n{n_candidates} candidates x {settings.folds} folds, "
+        f"{n_processes} process{'es' if n_processes > 1 else ''} with one thread each.",
         flush=True,
     )
+    if n_processes > 1:
+        print("Each search starts its own processes.", flush=True)
     sklearn_network = SklearnMLPClassifier(max_iter=settings.max_iter, random_state=settings.seed)
     sknet_network = MLPClassifier(max_iter=settings.max_iter, random_state=settings.seed)
     _fit_briefly(sklearn_network, digits)
@@ -161,19 +163,41 @@ def _search(name: str, network: Any, settings: Settings, digits: Split) -> Resul
 
 
 def _start_processes() -> None:
-    """Start the processes of joblib's context, with Ctrl-C blocked in them for good.
+    """Start the processes of joblib's context, which then disturb the terminal in no way.
 
-    A terminal sends Ctrl-C to all of them. Without this each would report it by a
-    traceback or a warning, while this process ends them.
+    A terminal sends Ctrl-C to all of them. Each would report it by a traceback or a
+    warning, while this process ends them: they block it for good. And they ignore
+    the warning of fits that have not converged, which would be printed across the
+    progress bar. From 1.7 on scikit-learn sends them the filter of this process.
     """
     n_processes = effective_n_jobs(None)
-    if n_processes == 1 or not hasattr(signal, "pthread_sigmask"):  # the latter: on Windows
+    if n_processes == 1:
+        return
+    before = os.environ.get("PYTHONWARNINGS")
+    # Both libraries' warnings begin with these words. The last filter comes before the others.
+    quiet = "ignore:Stochastic Optimizer"
+    os.environ["PYTHONWARNINGS"] = f"{before},{quiet}" if before else quiet
+    try:
+        with _interrupts_blocked():
+            Parallel()(delayed(int)() for _ in range(n_processes))
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block Ctrl-C in this thread, and in the processes that it starts for as long as they run."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
         return
     for tracker in (multiprocessing.resource_tracker, loky_resource_tracker):
         tracker.ensure_running()  # before the signal is blocked: a tracker that starts unblocks it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        Parallel()(delayed(int)() for _ in range(n_processes))
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -15,6 +15,8 @@ INTERRUPTED, UNREAD = 130, 141
 def end_quietly(command: Callable[[], None]) -> None:
     """Run a command; Ctrl-C or a closed pipe ends the process without a traceback.
 
+    After Ctrl-C one line says so. A closed pipe needs none.
+
     Parameters
     ----------
     command : callable
@@ -32,6 +34,10 @@ def end_quietly(command: Callable[[], None]) -> None:
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
+    except SystemExit as end:
+        if end.code == INTERRUPTED and sys.stderr is not None:
+            print("\nInterrupted.", file=sys.stderr)  # terminals show ^C at the end of a line
+        raise
     except BrokenPipeError:
         # Python flushes both streams once more when it ends, which must not fail again.
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -169,7 +170,8 @@ def _digits(**settings: Any) -> None:
     from sknet._cli.digits import Settings, run
     from sknet._cli.versions import installed_versions
 
-    print(", ".join(f"{name} {number}" for name, number in installed_versions()))
+    versions = ", ".join(f"{name} {number}" for name, number in installed_versions())
+    print(textwrap.fill(versions, width=80, break_on_hyphens=False))
     run(Settings(**settings))
 
 

@@ -132,9 +132,9 @@ def _train(net: Net, images: Split, settings: Settings) -> Result:
     n_pixels, n_classes = images.X_train.shape[1], len(np.unique(images.y_train))
     name = "-".join(map(str, (n_pixels, *net.hidden, n_classes)))
     print(
-        f"\n{name}: {ACTIVATIONS[net.activation]} units, then softmax, with cross-entropy as the "
-        f"loss.\nTrained by {SOLVERS[net.solver]} with the learning rate {net.learning_rate:g} on "
-        f"minibatches of {net.batch_size} images.\n"
+        f"\n{name}: {ACTIVATIONS[net.activation]} units, then softmax. The loss is cross-entropy.\n"
+        f"Trained by {SOLVERS[net.solver]}: learning rate {net.learning_rate:g}, "
+        f"minibatches of {net.batch_size} images."
     )
     network = MLPClassifier(
         net.hidden,

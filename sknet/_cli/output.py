@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 def compiling() -> Iterator[None]:
     """Print the seconds of a first fit, in which kernels are compiled.
 
-    The text is there from the beginning, so that nobody wonders what the command
+    The words are there from the beginning, so that nobody wonders what the command
     is waiting for.
 
     Yields
     ------
     None
     """
-    print("Kernels are compiled, or loaded from Numba's cache: ", end="", flush=True)
+    print("Compiling kernels, or loading them from Numba's cache: ", end="", flush=True)
     start = time.perf_counter()
     yield
-    print(f"{time.perf_counter() - start:.1f} s, left out of the times below.\n", flush=True)
+    seconds = time.perf_counter() - start
+    print(f"{seconds:.1f} s.\nThe times below leave this out.\n", flush=True)
 
 
 def has_matplotlib() -> bool:
