@@ -68,19 +68,12 @@ def _draw_times(ax: Axes, sklearn_result: Result, sknet_result: Result, digits: 
 
 
 def _draw_losses(ax: Axes, sklearn_result: Result, sknet_result: Result) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     # scikit-learn's curve is wider and lies below, so that both are visible where they coincide.
-    LossCurveDisplay.from_estimator(
-        sklearn_result.grid,
-        name=sklearn_result.name,
-        ax=ax,
-        color=SKLEARN_COLOR,
-        linewidth=6,
-        alpha=0.6,
-    )
-    LossCurveDisplay.from_estimator(
-        sknet_result.grid, name=sknet_result.name, ax=ax, color=SKNET_COLOR
-    )
-    ax.set(yscale="log", title="Training of the best networks")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for result, style in (
+        (sklearn_result, {"color": SKLEARN_COLOR, "linewidth": 6, "alpha": 0.6}),
+        (sknet_result, {"color": SKNET_COLOR}),
+    ):
+        LossCurveDisplay.from_estimator(
+            result.grid, name=result.name, ax=ax, log_scale=True, marker="", **style
+        )
+    ax.set_title("Training of the best networks")

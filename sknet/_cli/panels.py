@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 N_IMAGES, N_UNITS = 16, 36
 # A bar must have this part of the length of the longest one for a digit to fit in.
-LEAST_WRITABLE = 0.025
+LEAST_WRITABLE = 0.03
 MISTAKE_COLOR = "tab:red"
 
 
@@ -108,7 +108,9 @@ def draw_confusions(ax: Axes, mistakes: Mistakes, y: np.ndarray) -> None:
             ax.barh(row, n, left=start, color=MISTAKE_COLOR, edgecolor="white", height=0.75)
             if n >= LEAST_WRITABLE * longest:
                 middle = start + n / 2
-                ax.text(middle, row, f"{prediction}", color="white", ha="center", va="center")
+                ax.text(
+                    middle, row, f"{prediction}", color="white", size=9, ha="center", va="center"
+                )
             start += n
         ax.text(start, row, f"  {start:,} of {np.count_nonzero(y == label):,}", va="center")
     ax.set_yticks(range(len(rows)), [str(label) for label, _ in rows])
@@ -172,8 +174,9 @@ def draw_weights(ax: Axes, weights: np.ndarray) -> None:
     weights : ndarray of shape (n_pixels, n_units)
         Weights of the first layer.
     """
-    order = np.argsort(-np.linalg.norm(weights, axis=0), kind="stable")[:N_UNITS]
-    WeightsDisplay(weights[:, order]).plot(ax)
-    units = "hidden unit" if len(order) == 1 else f"{len(order)} hidden units"
-    is_part = len(order) < weights.shape[1]
-    ax.set_title(f"The {units} with the largest weights" if is_part else f"Weights of the {units}")
+    display = WeightsDisplay(weights, n_units=N_UNITS).plot(ax)
+    shown, n_units = len(display.images_), weights.shape[1]
+    units = "hidden unit" if shown == 1 else f"{shown} hidden units"
+    ax.set_title(
+        f"The {units} with the largest weights" if shown < n_units else f"Weights of the {units}"
+    )
