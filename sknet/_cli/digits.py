@@ -163,12 +163,12 @@ def _search(name: str, network: Any, settings: Settings, digits: Split) -> Resul
 
 
 def _start_processes() -> None:
-    """Start the processes of joblib's context, which then disturb the terminal in no way.
+    """Start the processes of joblib's context, and keep them from writing across the progress bar.
 
-    A terminal sends Ctrl-C to all of them. Each would report it by a traceback or a
-    warning, while this process ends them: they block it for good. And they ignore
-    the warning of fits that have not converged, which would be printed across the
-    progress bar. From 1.7 on scikit-learn sends them the filter of this process.
+    A terminal sends Ctrl-C to all processes. Each would report it by a traceback or a
+    warning, while this process ends them, and so they block it for good. They also
+    ignore the warning that a fit has not converged. From 1.7 on scikit-learn sends
+    them this process's own filter; older versions do not.
     """
     n_processes = effective_n_jobs(None)
     if n_processes == 1:

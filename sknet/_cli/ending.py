@@ -31,13 +31,14 @@ def end_quietly(command: Callable[[], None]) -> None:
     try:
         try:
             command()
+        except SystemExit as end:
+            if end.code == INTERRUPTED and sys.stderr is not None:
+                # Terminals show ^C at the end of the line before.
+                print("\nInterrupted.", file=sys.stderr, flush=True)
+            raise
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
-    except SystemExit as end:
-        if end.code == INTERRUPTED and sys.stderr is not None:
-            print("\nInterrupted.", file=sys.stderr)  # terminals show ^C at the end of a line
-        raise
     except BrokenPipeError:
         # Python flushes both streams once more when it ends, which must not fail again.
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -103,9 +103,10 @@ def _read(file: Path) -> Split:
     except OSError as error:
         raise MissingDataError(f"Cannot read {str(file)!r}: {error}") from error
     except (ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        # np.load returns an array, which is no context manager, for a file that ends in .npy.
+        # The TypeError: of a file with a single array np.load makes no context manager.
         raise ValueError(
-            f"{str(file)!r} is not a whole .npz file of NumPy ({error}). Download it again."
+            f"{str(file)!r} is not a complete .npz file of NumPy. Download it again, or "
+            f"give the path of another copy of {FILE}."
         ) from error
     if missing:
         raise ValueError(

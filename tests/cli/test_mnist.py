@@ -138,9 +138,9 @@ def test_a_failed_download_is_an_error_that_names_the_option(capsys, monkeypatch
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is not a whole .npz file"),
-        (b"PK\x03\x04 and nothing else", "is not a whole .npz file"),
-        (b"<html>404</html>", "is not a whole .npz file"),
+        (b"", "is not a complete .npz file"),
+        (b"PK\x03\x04 and nothing else", "is not a complete .npz file"),
+        (b"<html>404</html>", "is not a complete .npz file"),
         (None, "there is no file"),
     ],
 )
@@ -156,18 +156,27 @@ def test_a_file_that_is_cut_or_changed(folder, tmp_path):
     content = (folder / "mnist.npz").read_bytes()
     file = tmp_path / "mnist.npz"
     file.write_bytes(content[:-1000])
-    with pytest.raises(ValueError, match="is not a whole"):
+    with pytest.raises(ValueError, match="is not a complete"):
         load_mnist(str(file))
     middle = len(content) // 2
     file.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
-    with pytest.raises(ValueError, match="is not a whole"):
+    with pytest.raises(ValueError, match="is not a complete"):
         load_mnist(str(file))
+
+
+def test_a_file_that_may_not_be_read(folder, monkeypatch):
+    def load(file):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(np, "load", load)
+    with pytest.raises(MissingDataError, match=r"Cannot read '.*mnist\.npz': .*Permission denied"):
+        load_mnist(str(folder))
 
 
 def test_a_single_array_is_not_mnist(arrays, tmp_path):
     np.save(tmp_path / "mnist.npy", arrays["x_train"])
     (tmp_path / "mnist.npy").rename(tmp_path / "mnist.npz")
-    with pytest.raises(ValueError, match="is not a whole"):
+    with pytest.raises(ValueError, match="is not a complete"):
         load_mnist(str(tmp_path))
 
 
