@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sknet._cli.output import check_output
+from sknet.hidden_sizes import parse_hidden_layer_sizes
 
 
 def checked(
@@ -43,6 +44,14 @@ def checked(
     return parse
 
 
+hidden_sizes = checked(
+    # parse_hidden_layer_sizes takes a missing text for no hidden layers.
+    lambda text: tuple(parse_hidden_layer_sizes(text.replace(",", "-") or "-")),
+    "integers >= 1 joined by '-' or ',', such as 100 or 100-50",
+    lambda sizes: True,
+)
+
+
 def output_file(text: str) -> Path | None:
     """Return the path of a figure that can be saved, or None if the text is empty.
 
@@ -69,25 +78,3 @@ def output_file(text: str) -> Path | None:
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
     return Path(text)
-
-
-def existing_path(text: str) -> Path:
-    """Return the path of a file or folder that exists.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    argparse.ArgumentTypeError
-        If there is no such file or folder.
-    """
-    path = Path(text)
-    if not path.exists():
-        raise argparse.ArgumentTypeError(f"{text!r}: there is no such file or folder")
-    return path

@@ -16,6 +16,8 @@ UNREAD = 141  # SIGPIPE, which Windows lacks
 def end_quietly(command: Callable[[], None]) -> None:
     """Run a command; Ctrl-C, SIGTERM or a closed pipe ends the process without a traceback.
 
+    After Ctrl-C one line says so.
+
     Parameters
     ----------
     command : callable
@@ -31,6 +33,11 @@ def end_quietly(command: Callable[[], None]) -> None:
     try:
         try:
             command()
+        except SystemExit as end:
+            if end.code == FROM_SIGNAL + signal.SIGINT and sys.stderr is not None:
+                # Terminals show ^C at the end of the line before.
+                print("\nInterrupted.", file=sys.stderr, flush=True)
+            raise
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()

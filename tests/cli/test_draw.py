@@ -193,18 +193,17 @@ def test_a_reading_is_what_the_network_computes(recognizer):
     np.testing.assert_allclose(reading.saliency, saliency, rtol=1e-10, atol=1e-12)
 
 
-def write_mnist(path, n=100, **changes):
+def write_mnist(path, n):
     """Write a small file of MNIST's form, whose images are drawn."""
     y = np.arange(n) % 10
     x = np.array([255 * as_mnist_digit(picture(STROKES[d], 64)).reshape(28, 28) for d in range(10)])
     arrays = {"x_train": x.astype(np.uint8)[y], "y_train": y, "x_test": x.astype(np.uint8)[y[:20]]}
-    np.savez(path, **(arrays | {"y_test": y[:20]} | changes))
-    return path
+    np.savez(path, **arrays, y_test=y[:20])
 
 
 def test_a_network_trained_on_mnist(tmp_path):
     write_mnist(tmp_path / "mnist.npz", n=5000)
-    recognizer = train_on_mnist(tmp_path, seed=0)
+    recognizer = train_on_mnist(str(tmp_path), seed=0)
     assert "trained on 5,000 digits of MNIST" in recognizer.description
     assert "100.0% of 20 digits" in recognizer.description
     reading = recognizer.read(picture(STROKES[2], SIDE, scale=0.5))
@@ -213,27 +212,10 @@ def test_a_network_trained_on_mnist(tmp_path):
     assert len(reading.hidden) == recognizer.n_hidden
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"x_train": np.zeros((100, 784), np.uint8)}, r"the shape \(100, 784\)"),
-        ({"y_train": np.zeros(99, int)}, r"labels of the shape \(99,\)"),
-        ({"x_test": np.zeros((20, 28, 28))}, "dtype float64"),
-        ({"y_test": np.full(20, 10)}, "integers from 0 to 9"),
-        ({"y_test": np.array([None] * 20)}, "does not hold the arrays"),
-    ],
-)
-def test_files_that_are_not_mnist(changes, message, tmp_path):
-    path = write_mnist(tmp_path / "other.npz", **changes)
-    with pytest.raises(ValueError, match=message):
-        train_on_mnist(path, seed=0)
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"\x93NUMPY", b"text"])
-def test_files_that_are_not_archives(content, tmp_path):
-    (tmp_path / "mnist.npz").write_bytes(content)
+def test_a_file_that_is_not_mnist(tmp_path):
+    (tmp_path / "mnist.npz").write_bytes(b"text")
     with pytest.raises(SystemExit, match=r"The network cannot be trained: .*mnist\.npz"):
-        main(["draw", "--port", "0", "--data", str(tmp_path / "mnist.npz")])
+        main(["draw", "--port", "0", "--data", str(tmp_path)])
 
 
 # ---- The server: what it answers ----
@@ -582,7 +564,6 @@ def test_a_port_that_is_not_allowed(monkeypatch):
         (["--port", "65536"], "'65536': expected an integer from 0 to 65535"),
         (["--port", "web"], "'web': expected an integer from 0 to 65535"),
         (["--seed", "-1"], "expected an integer from 0"),
-        (["--data", "nowhere"], "'nowhere': there is no such file or folder"),
     ],
 )
 def test_wrong_options(arguments, message, capsys):

@@ -6,16 +6,16 @@ import errno
 import sys
 import time
 import webbrowser
-from pathlib import Path
 
 from sknet._cli.draw.pages import load_pages
 from sknet._cli.draw.server import DrawServer
 from sknet._cli.draw.training import train_on_digits, train_on_mnist
+from sknet._cli.images import MissingDataError
 
 DEFAULT_PORT = 8000
 
 
-def run(port: int | None, data: Path | None, seed: int, open_page: bool) -> None:
+def run(port: int | None, data: str | None, seed: int, open_page: bool) -> None:
     """Serve the page until the process is ended.
 
     Parameters
@@ -23,7 +23,7 @@ def run(port: int | None, data: Path | None, seed: int, open_page: bool) -> None
     port : int or None
         Port of this computer. 0 takes any free port. None takes 8000, or any free
         port if that one is taken.
-    data : Path or None
+    data : str or None
         MNIST: `mnist.npz` or the folder that it is in. None trains on
         scikit-learn's digits.
     seed : int
@@ -36,7 +36,7 @@ def run(port: int | None, data: Path | None, seed: int, open_page: bool) -> None
         start = time.perf_counter()
         try:
             recognizer = train_on_mnist(data, seed) if data else train_on_digits(seed)
-        except (OSError, ValueError) as error:
+        except (MissingDataError, ValueError) as error:
             sys.exit(f"The network cannot be trained: {error}")
         print(f"{recognizer.description} ({time.perf_counter() - start:.1f} s)")
         server.recognizer = recognizer

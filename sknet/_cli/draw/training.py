@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
@@ -13,7 +12,7 @@ from sklearn.model_selection import train_test_split
 
 from sknet._cli.draw.pictures import as_mnist_digit, as_small_digit
 from sknet._cli.draw.recognizer import Recognizer
-from sknet._cli.mnist import load_mnist
+from sknet._cli.images import load_mnist
 from sknet.estimators import MLPClassifier
 
 SIDE = 8
@@ -54,12 +53,12 @@ def train_on_digits(seed: int) -> Recognizer:
     return Recognizer(network, as_small_digit, _description(network, source, X_test, y_test))
 
 
-def train_on_mnist(path: Path, seed: int) -> Recognizer:
+def train_on_mnist(path: str, seed: int) -> Recognizer:
     """Train on MNIST.
 
     Parameters
     ----------
-    path : Path
+    path : str
         The file `mnist.npz`, or the folder that it is in.
     seed : int
         Of the network.
@@ -70,10 +69,10 @@ def train_on_mnist(path: Path, seed: int) -> Recognizer:
 
     Raises
     ------
-    OSError, ValueError
+    MissingDataError, ValueError
         If the file cannot be read, or does not hold MNIST.
     """
-    mnist = load_mnist(path)
+    mnist = load_mnist(path).astype("float32")
     network = MLPClassifier(HIDDEN, dropout=0.2, max_iter=10, random_state=seed)
     _fit(network, mnist.X_train, mnist.y_train)
     source = f"{len(mnist.y_train):,} digits of MNIST"
