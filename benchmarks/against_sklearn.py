@@ -42,7 +42,7 @@ import sknet
 
 BEGIN, END = "<!-- benchmark: begin -->", "<!-- benchmark: end -->"
 ROOT = Path(__file__).resolve().parents[1]
-# The rows of the README, the slowest one of float64 fits by Adam or SGD among them.
+# The rows of the README: defaults, a deeper net, a regression, a larger net, a search.
 FEW = (
     "digits, all defaults, float64",
     "digits, 50 epochs, 64-128-64-10, batch 32, float64",
@@ -58,13 +58,13 @@ COLUMNS = {
 }  # fmt: skip
 LEGEND = (
     "One thread on both sides, same `random_state`. Times are medians over pairs run in turn. "
-    "Times as fast: scikit-learn's time over sknet's, median and range of the pairs. The last column "
-    "gives the largest relative difference between the loss curves (for L-BFGS, of the last loss; "
-    "for predictions, of the probabilities; for the grid, of the mean scores). In float32, and "
-    "with L-BFGS, rounding can grow during training: there it gives the largest difference over "
-    f"{len(SEEDS)} seeds and, in brackets, that between scikit-learn and itself when X changes in "
-    "its last bit (inf: another number of epochs). "
-    "Compilation is not in the times: `benchmarks/startup.py` measures it."
+    "Times as fast: scikit-learn's time over sknet's, median and range of the pairs. The last "
+    "column gives the largest relative difference between the loss curves (for L-BFGS, of the "
+    "last loss; for predictions, of the probabilities; for the grid, of the mean scores). In "
+    "float32, and with L-BFGS, rounding can grow during training: there it gives the largest "
+    f"difference over {len(SEEDS)} seeds and, in brackets, that between scikit-learn and itself "
+    "when X changes in its last bit (inf: another number of epochs). Compilation is not in the "
+    "times: `benchmarks/startup.py` measures it."
 )
 
 
