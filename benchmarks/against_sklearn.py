@@ -81,13 +81,14 @@ def legend_of_few(rows: list[list[str]]) -> str:
 
 def update(rows: list[list[str]], conditions: str, root: Path = ROOT) -> None:
     """Write all rows into the page on performance, and a few of them into the README."""
-    few = [row for row in rows if row[0] in FEW]
+    columns = [title.removesuffix(" [range]") for title in COLUMNS]
+    few = [[cell.partition(" [")[0] for cell in row] for row in rows if row[0] in FEW]
     date_and_machine = f"{conditions.partition(';')[0]}."
     for page, *parts in (
         (root / "docs" / "performance.md", as_markdown(list(COLUMNS), rows), LEGEND, conditions),
         (
             root / "README.md",
-            as_markdown(list(COLUMNS), few),
+            as_markdown(columns, few),
             legend_of_few(rows),
             date_and_machine,
         ),
