@@ -152,7 +152,8 @@ def measure(problem: Problem, n_threads: int, options: argparse.Namespace, folde
             lines.append(title(other, row(other, times, spread, gflops)))
             table.add(lines[-1])
     return (
-        f"**{heading}** ({problem.epochs} epochs, {rows_of_data} rows; peak {peak:.0f} GFLOP/s)"
+        f"**{heading}** ({problem.epochs} epoch{'s' if problem.epochs > 1 else ''}, "
+        f"{rows_of_data} rows; peak {peak:.0f} GFLOP/s)"
         f"\n\n{as_markdown(list(COLUMNS), lines)}\n"
     )
 
