@@ -53,7 +53,7 @@ class Task(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The name in two or three short lines."""
+        """The name in three short lines."""
         data, units, batch, dtype = re.fullmatch(
             r"(\S+) (\S+), (batch \d+), (\w+)", self.name
         ).groups()
@@ -75,12 +75,12 @@ def read(page: str) -> tuple[list[Task], str]:
         for library, ratio in re.findall(r"^\| ([\w-]+) [^|]*\|[^|]*\| ([\d.]+)", table, re.M):
             if library in COLOURS:
                 ratios[library] = min(float(ratio), ratios.get(library, float("inf")))
-        tasks.append(Task(name, {library: ratios[library] for library in COLOURS}))
+        tasks.append(Task(name, {key: ratios[key] for key in COLOURS if key in ratios}))
     return tasks, re.search(r"^Measured on .*$", block, re.MULTILINE)[0]
 
 
 def caption(measured: str) -> str:
-    """Return date, processor and versions in two lines."""
+    """Return what was measured, where and when, in two lines."""
     date = re.match(r"Measured on ([\d-]+)", measured)[1]
     machine = re.search(r": (.*?);", measured)[1]
     return (
