@@ -581,6 +581,7 @@ def contents(value):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.filterwarnings("ignore:early_stopping=True holds out:UserWarning")  # once, by lbfgs
 def test_users_arrays_are_left_alone(estimator, layout, dtype, solver, digits, diabetes):
     X, y = data(estimator, digits, diabetes)
     X, weights = LAYOUTS[layout](X.astype(dtype)), np.linspace(0, 2, N).astype(dtype)
