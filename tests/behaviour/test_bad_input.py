@@ -23,7 +23,11 @@ from sklearn.utils._param_validation import (
 from sknet import MLPClassifier, MLPRegressor
 from sknet.estimators.pickles import REBUILT
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # Fits of all solvers stop early here, and by lbfgs this is announced.
+    pytest.mark.filterwarnings("ignore:.* solver='lbfgs' holds out:UserWarning"),
+]
 
 N = 60
 ESTIMATORS = [MLPClassifier, MLPRegressor]
@@ -581,7 +585,6 @@ def contents(value):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-@pytest.mark.filterwarnings("ignore:early_stopping=True holds out:UserWarning")  # once, by lbfgs
 def test_users_arrays_are_left_alone(estimator, layout, dtype, solver, digits, diabetes):
     X, y = data(estimator, digits, diabetes)
     X, weights = LAYOUTS[layout](X.astype(dtype)), np.linspace(0, 2, N).astype(dtype)
