@@ -65,7 +65,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
     >>> from sklearn.datasets import load_iris
     >>> from sknet import HiddenLayers, MLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> net = MLPClassifier(hidden_layer_sizes=(20, 3), max_iter=500, random_state=0)
+    >>> net = MLPClassifier((20, 3), learning_rate_init=0.01, max_iter=1000, random_state=0)
     >>> HiddenLayers(net).fit_transform(X, y).shape
     (150, 3)
     """

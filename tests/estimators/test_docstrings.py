@@ -6,11 +6,10 @@ import ast
 import inspect
 
 import pytest
+from numpydoc import docscrape
 from sklearn.utils._param_validation import make_constraint
 
 from sknet import MLPClassifier, MLPRegressor
-
-docscrape = pytest.importorskip("numpydoc.docscrape")
 
 # What differs between the two, with the reason. The entry of a section without names is None.
 DIFFERENT = {

@@ -48,7 +48,7 @@ def classify(X: np.ndarray, y: np.ndarray) -> float:
     )
     model = model.fit(X, y, sample_weight=np.ones(len(y)), X_val=X, y_val=y)
     model.partial_fit(X, y, X_val=X, y_val=y)
-    MLPClassifier(class_weight={0: 1.0, 1: 2.0}, solver="lbfgs", max_iter=3).fit(X, y)
+    net = MLPClassifier(class_weight={0: 1.0, 1: 2.0}, solver="lbfgs", max_iter=3).fit(X, y)
     scores: np.ndarray = model.decision_function(X)
     probabilities: np.ndarray = model.predict_proba(X) + np.exp(model.predict_log_proba(X))
     curve: list[float] = model.loss_curve_
@@ -56,7 +56,7 @@ def classify(X: np.ndarray, y: np.ndarray) -> float:
     units: int = model.n_layers_ + model.n_outputs_ + model.n_iter_ + model.t_
     validation: list[float] | None = model.validation_scores_
     history: dict[str, list[float]] = model.history_
-    features: np.ndarray = HiddenLayers(model, layer="all").fit(X, y).transform(X)
+    features: np.ndarray = HiddenLayers(net, layer="all").fit(X, y).transform(X)
     gradients: np.ndarray = input_gradients(model, X, target=1, multiply_by_inputs=True)
     LossCurveDisplay.from_estimator(model)
     WeightsDisplay.from_estimator(model, image_shape=(1, 5))
