@@ -110,7 +110,9 @@ def end_epoch(
         scores = predictor.scores(X, rows, n_jobs=early_stopping.config.n_jobs)
         validation_loss = network.mean_loss(scores, targets, weights)
         score = -validation_loss if validation.score is None else validation.score(network, scores)
-        records.epochs[-1] = EpochRecord(loss, learning_rate, validation_loss, score)
+        records.epochs[-1] = records.last._replace(
+            validation_loss=validation_loss, validation_score=score
+        )
     early_stopping.epoch_ends(network)
     stops = [observer.epoch_ends(network, records) for observer in observers]
     return any(stops)
@@ -119,6 +121,7 @@ def end_epoch(
 def record(
     records: Records, validation: Validation | None, loss: float, learning_rate: float | None
 ) -> None:
-    """Add an epoch that is not validated yet: until then its validation values are NaN."""
+    """Add an epoch that is not scored yet: until then its validation values are NaN."""
     unknown = None if validation is None else np.nan
-    records.epochs.append(EpochRecord(loss, learning_rate, unknown, unknown))
+    unscored = np.nan if records.has_training_scores else None
+    records.epochs.append(EpochRecord(loss, learning_rate, unknown, unknown, unscored))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from time import perf_counter
 from typing import Protocol
 
 from sknet._network.network import Network
-from sknet._training.records import Records
+from sknet._training.records import EpochRecord, Records
 
 
 class Observer(Protocol):
@@ -36,6 +38,39 @@ class Observer(Protocol):
         """Release what the observer holds, whether training ended with an error or not."""
 
 
+class Stopwatch:
+    """Measures how long epochs take, with the scores after them."""
+
+    def __init__(self) -> None:
+        self._began = self.last = self.total = 0.0
+
+    def starts(self) -> None:
+        """Start to measure an epoch."""
+        self._began = perf_counter()
+
+    def stops(self) -> None:
+        """Note the seconds of the epoch in `last`, and add them to `total`."""
+        self.last = perf_counter() - self._began
+        self.total += self.last
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as text that stays short.
+
+    Examples
+    --------
+    >>> duration(0.0123), duration(2.5), duration(180)
+    ('12.3 ms', '2.5 s', '180.0 s')
+    """
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def values_of(epoch: EpochRecord, names: Sequence[str]) -> list[str]:
+    """Return losses and scores of an epoch as texts, each after its name, without missing ones."""
+    values = [(name.replace("_", " "), getattr(epoch, name)) for name in names]
+    return [f"{name} {value:.4g}" for name, value in values if value is not None]
+
+
 class ConsoleReport:
     """Prints each epoch, in scikit-learn's words."""
 
@@ -45,8 +80,46 @@ class ConsoleReport:
     def epoch_ends(self, network: Network, records: Records) -> bool:
         """Print loss and score."""
         print(f"Iteration {len(records.epochs)}, loss = {records.last.loss:.8f}")
+        if records.last.training_score is not None:
+            print(f"Training score: {records.last.training_score:f}")
         if records.last.validation_score is not None:
             print(f"Validation score: {records.last.validation_score:f}")
+        return False
+
+    def plateau(self, message: str) -> None:
+        """Print the message."""
+        print(message)
+
+    def training_ends(self, network: Network, records: Records) -> None:
+        """Print nothing."""
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+class EpochLines:
+    """Prints one line for each epoch: how long it took, its losses and its scores.
+
+    Parameters
+    ----------
+    n_epochs : int
+        Maximum number of epochs.
+    """
+
+    def __init__(self, n_epochs: int) -> None:
+        self.n_epochs, self.stopwatch = n_epochs, Stopwatch()
+
+    def epoch_begins(self) -> None:
+        """Start the clock."""
+        self.stopwatch.starts()
+
+    def epoch_ends(self, network: Network, records: Records) -> bool:
+        """Print the line."""
+        self.stopwatch.stops()
+        number = f"Epoch {len(records.epochs)}/{self.n_epochs}"
+        names = ("loss", "training_score", "validation_loss", "validation_score")
+        values = values_of(records.last, names)
+        print(" - ".join([number, duration(self.stopwatch.last), *values]))
         return False
 
     def plateau(self, message: str) -> None:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sknet._network.network import Network
+from sknet._training.observers import Stopwatch, duration, values_of
 from sknet._training.records import Records
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 class ProgressBar:
-    """Shows a bar over all epochs, with the last loss and score beside it.
+    """Shows a bar over all epochs, with the last loss and scores and the time of an epoch.
 
     Parameters
     ----------
@@ -110,28 +111,33 @@ class ProgressBar:
                 TextColumn,
                 TimeRemainingColumn,
             )
+            from rich.table import Column
         except ImportError as error:
             raise ImportError(
                 "verbose='progress' needs rich: pip install 'sknet-mlp[progress]'. verbose=True "
                 "prints plain text."
             ) from error
         self._bar = Progress(
-            BarColumn(),
+            BarColumn(bar_width=12),
             MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
+            TimeRemainingColumn(compact=True),
+            # In a narrow terminal it takes two lines, and nothing is cut off.
+            TextColumn("{task.description}", table_column=Column()),
         )
         self._task = self._bar.add_task("", total=n_epochs)
+        self._stopwatch = Stopwatch()
 
     def epoch_begins(self) -> None:
         """Show the bar, from the first epoch on."""
         _display.add(self._bar)
+        self._stopwatch.starts()
 
     def epoch_ends(self, network: Network, records: Records) -> bool:
         """Advance by one epoch."""
-        text = f"loss {records.last.loss:.4g}"
-        if records.last.validation_score is not None:
-            text += f", validation score {records.last.validation_score:.4g}"
+        self._stopwatch.stops()
+        mean = duration(self._stopwatch.total / len(records.epochs))
+        values = values_of(records.last, ("loss", "training_score", "validation_score"))
+        text = ", ".join([*values, f"{mean}/epoch"])
         self._bar.update(self._task, advance=1, description=text)
         return False
 

@@ -21,12 +21,16 @@ class EpochRecord(NamedTuple):
         data, NaN if training was interrupted before they were evaluated.
     validation_score : float or None
         Likewise.
+    training_score : float or None
+        Score of the training data after the epoch. None where nobody asked for it,
+        NaN if training was interrupted before they were scored.
     """
 
     loss: float
     learning_rate: float | None
     validation_loss: float | None
     validation_score: float | None
+    training_score: float | None = None
 
 
 @dataclass
@@ -44,6 +48,8 @@ class Records:
         Epochs in a row without progress.
     n_watched : int
         Epochs of this call that the bests and counts take into account.
+    has_training_scores : bool
+        Whether the training data are scored after each epoch.
     epochs : list of EpochRecord
         Those of this call.
     """
@@ -52,6 +58,7 @@ class Records:
     best_score: float | None
     n_stalled: int = 0
     n_watched: int = 0
+    has_training_scores: bool = False
     epochs: list[EpochRecord] = field(default_factory=list)
 
     @property
@@ -71,9 +78,10 @@ N_ENDS = 5
 class History(dict[str, list[float]]):
     """What each epoch came to: columns by name, one entry for each epoch.
 
-    Columns are "epoch", "loss", "learning_rate" and, with validation data,
-    "validation_loss" and "validation_score". Columns that were not recorded for
-    every epoch are left out.
+    Columns are "epoch", "loss", "learning_rate"; with validation data
+    "validation_loss" and "validation_score"; with the parameter
+    ``training_scoring`` "training_score". Columns that were not recorded for every
+    epoch are left out.
 
     Consoles and notebooks show it as a table. The numbers there are rounded, and
     only the first and the last epochs of a long history are shown.

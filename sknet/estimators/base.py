@@ -23,7 +23,7 @@ from sknet.estimators.data import (
     validate,
     validate_for,
 )
-from sknet.estimators.decorators import fit_context
+from sknet.estimators.decorators import fit_context, own_inherited_methods
 from sknet.estimators.engine import load_engine
 from sknet.estimators.fit_outcome import COLUMNS, additions_to, attributes_of, notices_of
 from sknet.estimators.fit_start import (
@@ -49,6 +49,8 @@ from sknet.estimators.parameters import (
     training_config,
 )
 from sknet.estimators.pickles import FITTED, pickled, unpickled
+from sknet.estimators.suggestions import Suggestions
+from sknet.estimators.summary import NetworkSummary
 from sknet.estimators.targets import Targets
 from sknet.estimators.unused_parameters import warn_of_unused
 from sknet.estimators.user_warnings import warn_user
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from sknet._network.network import Network
     from sknet._network.prediction import Predictor
     from sknet._training.contract import Outcome
+    from sknet._training.observers import Observer
     from sknet._training.records import History
 
 # `import sknet` costs little more than scikit-learn's own import: Numba, and what needs it, is
@@ -102,8 +105,14 @@ def has_probabilities(model: BaseMLP) -> Literal[True]:
     return True
 
 
-class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
+class BaseMLP(NetworkHTML, NetworkSummary, Suggestions, CallbackSupportMixin, BaseEstimator):
     """What classifier and regressor share: everything but the targets."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let Python's messages name the class of the user, as in ``MLPClassifier.fit()``."""
+        if BaseMLP in cls.__bases__:
+            own_inherited_methods(cls)
+        super().__init_subclass__(**kwargs)
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
     _pickled_attributes: ClassVar[tuple[str, ...]] = FITTED
@@ -116,6 +125,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
     learning_rate_curve_: list[float]
     validation_loss_curve_: list[float] | None
     validation_scores_: list[float] | None
+    training_scores_: list[float]
     best_validation_score_: float | None
     n_iter_: int
     t_: int
@@ -282,7 +292,8 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
             vars(self), rows.size, len(hidden), validation is not None, is_incremental, random_state
         )
         state = state_to_go_on(self, network, records, is_incremental)
-        observers = observers_of(estimator, self, given, curves, is_incremental, rows.size)
+        observers: list[Observer] = [*maker.training_score(X, y, data, given)]
+        observers += observers_of(estimator, self, given, curves, is_incremental, rows.size)
         # partial_fit uses trainers again.
         self._trainers = trainers = (vars(self).get("_trainers") or []) if is_incremental else None
         outcome = train(network, data, validation, config, state, observers, random_state, trainers)
@@ -338,7 +349,7 @@ class BaseMLP(NetworkHTML, CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self, "coefs_")
         n = len(self.loss_curve_)
         columns: dict[str, Sequence[Any] | None] = {"epoch": range(1, n + 1)}
-        columns |= {column: getattr(self, name) for name, column in COLUMNS.items()}
+        columns |= {column: vars(self).get(name) for name, column in COLUMNS.items()}
         return History(
             {name: list(c) for name, c in columns.items() if c is not None and len(c) == n}
         )

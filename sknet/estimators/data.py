@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import RegressorMixin, is_classifier
-from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils.validation import validate_data
 
 from sknet._engine.memory import CSR, as_kernel_input, is_finite
 from sknet._engine.sparse import check_sparse
+from sknet.estimators.scorers import NegativeLoss, ScoreInTraining, TrainingScore
 from sknet.estimators.targets import Targets
 from sknet.estimators.weights import apply_class_weights, validate_weights
 
@@ -216,6 +216,8 @@ def chosen_rows(given: Any, validated: Any, rows: np.ndarray) -> Any:
 class ValidationMaker:
     """Makes validation data out of the user's own, or out of rows that are held out.
 
+    It makes the score of the training data, too.
+
     Parameters
     ----------
     model : object
@@ -313,9 +315,6 @@ class ValidationMaker:
         from sknet._training.contract import Validation
 
         scoring = self.parameters["scoring"]
-        is_weighted = given.sample_weight is not None
-        is_weighted = is_weighted or self.parameters.get("class_weight") is not None
-        options = {"sample_weight": weights} if is_weighted else {}
 
         def own(network: Network, scores: np.ndarray) -> float:
             return self.targets.score(network, scores, targets, weights)
@@ -325,23 +324,59 @@ class ValidationMaker:
         if scoring == "loss":
             score, name = None, "loss"
         elif self.has_scorer:
-            scorer, name = check_scoring(self.model, scoring=scoring), f"scoring={scoring!r}"
-            y = self.targets.as_scored(given.y)
-
-            def score(network: Network, scores: np.ndarray) -> float:
-                self.show(network)
-                try:
-                    return float(scorer(self.model, given.X, y, **options))
-                except Exception as error:
-                    whence = self._whence(name, targets, is_held_out)
-                    if type(error) is ValueError:
-                        raise ValueError(f"{error}\n{whence}") from error
-                    error.add_note(whence)  # code of users may look for its own exception
-                    raise
-
+            score = ScoreInTraining(
+                self.model,
+                "scoring",
+                self.show,
+                given.X,
+                self.targets.as_scored(given.y),
+                self._weights_of(given, weights),
+                lambda: self._whence(targets, is_held_out),
+            )
+            name = score.name
         return Validation(X, rows, targets, weights, score, name)
 
-    def _whence(self, name: str, targets: np.ndarray, is_held_out: bool) -> str:
+    def training_score(
+        self, X: Any, y: np.ndarray, data: Dataset, given: GivenData
+    ) -> list[TrainingScore]:
+        """Return the observer that ``training_scoring`` asks for, in a list that may be empty.
+
+        Parameters
+        ----------
+        X, y : ndarray or CSR matrix, ndarray
+            The validated data.
+        data : Dataset
+            What training learns from. Its rows are scored, and rows held out are not.
+        given : GivenData
+            The data as they were given.
+        """
+        scoring, rows = self.parameters["training_scoring"], data.rows
+        if scoring is None:
+            return []
+        if scoring == "loss":
+            return [TrainingScore(NegativeLoss(data, self.parameters["n_jobs"]))]
+        if rows.size < len(data.targets):
+            X, y = chosen_rows(given.X, X, rows), y[rows]
+        elif hasattr(given.X, "columns"):
+            X = given.X
+        score = ScoreInTraining(
+            self.model,
+            "training_scoring",
+            self.show,
+            X,
+            self.targets.as_scored(y),
+            self._weights_of(given, data.weights[rows]),
+            lambda: f"It was given the {rows.size} rows that the network learns from.",
+        )
+        return [TrainingScore(score)]
+
+    def _weights_of(self, given: GivenData, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """Return weights as an argument of scorers, if the user gave any."""
+        is_weighted = given.sample_weight is not None
+        is_weighted = is_weighted or self.parameters.get("class_weight") is not None
+        return {"sample_weight": weights} if is_weighted else {}
+
+    def _whence(self, targets: np.ndarray, is_held_out: bool) -> str:
         """Return what to say of an error that a scorer raises on validation data."""
         missing = self.targets.missing(targets).tolist()
         without = f" They have no samples of the classes {missing}." if missing else ""
@@ -355,7 +390,4 @@ class ValidationMaker:
                 "Change X_val and y_val. Or leave them out and set early_stopping=True, which "
                 f"holds out rows of X ({fraction})."
             )
-        return (
-            f"The error comes from the scorer of {name}. It was given the {len(targets)} rows "
-            f"{origin}.{without} {remedy}"
-        )
+        return f"It was given the {len(targets)} rows {origin}.{without} {remedy}"

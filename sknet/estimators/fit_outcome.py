@@ -21,6 +21,7 @@ COLUMNS = {
     "learning_rate_curve_": "learning_rate",
     "validation_loss_curve_": "validation_loss",
     "validation_scores_": "validation_score",
+    "training_scores_": "training_score",
 }
 
 

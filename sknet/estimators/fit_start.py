@@ -141,6 +141,7 @@ def records_to_go_on(
     measured = {
         "loss": model._fitted_loss,
         "scoring": model.scoring,
+        "training_scoring": model.training_scoring,
         "data": UNKNOWN if is_incremental else _digest(validation),
     }
     before = state.get("_measured", measured)
@@ -162,6 +163,11 @@ def records_to_go_on(
     for name in ("validation_loss_curve_", "validation_scores_"):
         fresh: list[float] | None = [] if is_validated else None
         curves[name] = fresh if restarts_scores else state.get(name)
+    is_scored, name = model.training_scoring is not None, "training_scores_"
+    if restarts_loss or has_changed["training_scoring"]:
+        state.pop(name, None)
+    if is_scored or name in state:
+        curves[name] = state.get(name, [])
     best_loss = None if restarts_loss else state.get("best_loss_")
     best_score = None if restarts_scores else state.get("best_validation_score_")
     # The patience counts anew where what is watched is measured anew.
@@ -172,7 +178,8 @@ def records_to_go_on(
         best_loss = np.inf
     if is_validated and best_score is None:
         best_score = -np.inf
-    records = Records(best_loss, best_score, 0 if is_new else state.get("_no_improvement_count", 0))
+    n_stalled = 0 if is_new else state.get("_no_improvement_count", 0)
+    records = Records(best_loss, best_score, n_stalled, has_training_scores=is_scored)
     # What scorers and callbacks see while the first epoch runs.
     state |= attributes_of_records(records) | curves
     state["t_"] = 0 if is_first else state.get("t_", 0)
@@ -225,7 +232,7 @@ def observers_of(
     n_rows: int,
 ) -> list[Observer]:
     """Return who is told of training: the console, a progress bar, scikit-learn's callbacks."""
-    from sknet._training.observers import ConsoleReport
+    from sknet._training.observers import ConsoleReport, EpochLines
 
     before, seen = vars(estimator).copy(), model.t_
     changed: set[str] = set()  # names: a value may come back to what it was
@@ -244,10 +251,13 @@ def observers_of(
         return {name: vars(model)[name] for name in changed}
 
     observers: list[Observer] = []
+    n_epochs = 1 if is_incremental else int(model.max_iter)
     if model.verbose == "progress":
         from sknet._training.progress import ProgressBar
 
-        observers.append(ProgressBar(1 if is_incremental else int(model.max_iter)))
+        observers.append(ProgressBar(n_epochs))
+    elif model.verbose and int(model.verbose) > 1:
+        observers.append(EpochLines(n_epochs))
     elif model.verbose:
         observers.append(ConsoleReport())
     # Callbacks of scikit-learn may cost more than a small epoch.

@@ -1,4 +1,4 @@
-"""The parameters that both estimators have: what is allowed, and the forms that training takes."""
+"""The parameters of the estimators: what is allowed, and the forms that training takes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from sknet.activations import Activation
+from sknet.estimators.suggestions import value_meant
 from sknet.estimators.user_warnings import warn_user
 from sknet.initialization import Initializer
+from sknet.losses import Loss
 from sknet.optimizers import Optimizer
 from sknet.schedules import Schedule, schedule_for
 
@@ -37,6 +39,7 @@ class RegisteredNames(StrOptions):
         return sorted(self.names())
 
 
+# What is allowed for the parameters of both estimators, and for those of one of them.
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", str, Interval(Integral, 1, None, closed="left")],
     "activation": [RegisteredNames(lambda: Activation.table), list, tuple],
@@ -78,6 +81,19 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "decay_epochs": [Interval(Integral, 1, None, closed="left")],
     "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
     "restore_best": ["boolean", None],
+    "training_scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+}
+FOR_LABELS: dict[str, list[Any]] = {
+    "loss": [RegisteredNames(lambda: Loss.choices("codes", "indicators"))],
+    "class_weight": [StrOptions({"balanced"}), dict, list, None],
+    "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    "focal_gamma": [Interval(Real, 0, None, closed="left")],
+}
+FOR_NUMBERS: dict[str, list[Any]] = {
+    "loss": [RegisteredNames(lambda: Loss.choices("numbers"))],
+    "quantile": [Interval(Real, 0, 1, closed="neither"), list, tuple, np.ndarray],
+    "non_crossing": ["boolean"],
+    "huber_delta": [Interval(Real, 0, None, closed="neither")],
 }
 
 
@@ -111,9 +127,11 @@ def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
     names = tuple(activation)
     is_known = (isinstance(name, str) and name in Activation.table for name in names)
     if len(names) != n_hidden or not all(is_known):
+        unknown = [name for name in names if name not in list(Activation.table)]
+        suggestion = value_meant("activation", unknown[0], Activation.table) if unknown else ""
         raise ValueError(
             f"activation={activation!r} must be one name, or one for each of the {n_hidden} "
-            f"hidden layers, out of {sorted(Activation.table)}."
+            f"hidden layers, out of {sorted(Activation.table)}.{suggestion}"
         )
     return names
 

@@ -20,7 +20,10 @@ FITTED = (
     "best_validation_score_",
 )  # fmt: skip
 
-CURVES = ("loss_curve_", "learning_rate_curve_", "validation_loss_curve_", "validation_scores_")
+CURVES = (
+    "loss_curve_", "learning_rate_curve_", "validation_loss_curve_", "validation_scores_",
+    "training_scores_",
+)  # fmt: skip
 
 
 def pickled(state: dict[str, Any]) -> dict[str, Any]:

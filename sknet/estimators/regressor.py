@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from numbers import Real
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils._param_validation import Interval
 
 from sknet.estimators.base import BaseMLP, can_fit_in_parts
 from sknet.estimators.data import GivenData
 from sknet.estimators.decorators import available_if, partial_fit_context
-from sknet.estimators.parameters import RegisteredNames
+from sknet.estimators.parameters import CONSTRAINTS, FOR_NUMBERS
 from sknet.estimators.targets import NumericTargets
 from sknet.losses import Loss
 
@@ -73,8 +71,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         by this much. For 'lbfgs' it is the largest component of the gradient at
         which training stops.
     verbose : bool, int or 'progress', default=False
-        Whether to print the loss of each epoch. 'progress' shows a progress bar
-        instead, which needs rich: ``sknet-mlp[progress]``.
+        True or 1 prints the loss of each epoch, in scikit-learn's words. 2 or more
+        prints a line for each epoch: how long it took, its losses and its scores.
+        'progress' shows a progress bar, which needs rich: ``sknet-mlp[progress]``.
     warm_start : bool, default=False
         Whether `fit` goes on from the present weights instead of drawing new ones.
         Widths and activations must then be those of the present weights.
@@ -152,6 +151,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         best by validation score where there are validation data, else by training
         loss, the mean over an epoch's steps, each before it is made. None does so
         with ``early_stopping``. Not used by `partial_fit`.
+    training_scoring : str, callable or None, default=None
+        How the training data, without held-out rows, are scored after each epoch: a
+        scorer of scikit-learn, or 'loss' for the negative loss without penalties.
+        This changes no weights, and takes one more prediction of these data for
+        each epoch. None does not score them.
 
     Attributes
     ----------
@@ -176,6 +180,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Score of the validation data after each epoch.
     best_validation_score_ : float or None
         Highest of these scores.
+    training_scores_ : list of float
+        Score of the training data after each epoch, with ``training_scoring`` only.
     n_iter_ : int
         Number of epochs or iterations of the last call.
     t_ : int
@@ -217,13 +223,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     0.3
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **BaseMLP._parameter_constraints,
-        "loss": [RegisteredNames(lambda: Loss.choices("numbers"))],
-        "quantile": [Interval(Real, 0, 1, closed="neither"), list, tuple, np.ndarray],
-        "non_crossing": ["boolean"],
-        "huber_delta": [Interval(Real, 0, None, closed="neither")],
-    }
+    _parameter_constraints = CONSTRAINTS | FOR_NUMBERS
 
     def __init__(
         self,
@@ -268,6 +268,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         decay_epochs: int = 10,
         scoring: str | Callable[..., float] | None = None,
         restore_best: bool | None = None,
+        training_scoring: str | Callable[..., float] | None = None,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -288,8 +289,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.nesterovs_momentum = nesterovs_momentum
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
+        self.beta_1, self.beta_2 = beta_1, beta_2
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
@@ -305,10 +305,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.gradient_clip_norm = gradient_clip_norm
         self.ema_decay = ema_decay
         self.warmup_fraction = warmup_fraction
-        self.decay_rate = decay_rate
-        self.decay_epochs = decay_epochs
+        self.decay_rate, self.decay_epochs = decay_rate, decay_epochs
         self.scoring = scoring
         self.restore_best = restore_best
+        self.training_scoring = training_scoring
 
     def _encode(
         self, y: np.ndarray, *, is_incremental: bool, classes: Any

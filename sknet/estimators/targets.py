@@ -20,6 +20,7 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from sknet.estimators.user_warnings import warn_user
 from sknet.losses import Loss
 from sknet.metrics import d2_pinball_score
 
@@ -393,21 +394,47 @@ def encode_labels(
     classes : array-like or None
         All classes, for the first call of `partial_fit`.
     """
-    is_known = hasattr(model, "classes_")
+    is_known, is_first_part = hasattr(model, "classes_"), False
     if is_incremental and _check_partial_fit_first_call(model, classes):
         ClassTargets.check_kind(y)
         model._label_binarizer = ClassTargets.of(y, classes).label_binarizer
-        is_known = True
+        is_known = is_first_part = True
     if is_known and (model.warm_start or is_incremental):
         targets = fitted_targets(model, vars(model))
         is_warm_fit = model.warm_start and not is_incremental
-        return targets, targets.encode_again(y, same_classes=is_warm_fit)
+        known = targets.encode_again(y, same_classes=is_warm_fit)
+        if is_first_part:
+            warn_of_one_hot(known)
+        return targets, known
     ClassTargets.check_kind(y)
     targets = ClassTargets.of(y)
     model._label_binarizer, model.classes_ = targets.label_binarizer, targets.classes
     encoded = targets.encode(y)
     assert encoded is not None  # its own classes
+    warn_of_one_hot(encoded)
     return targets, encoded
+
+
+def warn_of_one_hot(targets: np.ndarray) -> None:
+    """Warn once of classes that are encoded as columns, which are fitted as separate labels.
+
+    Two columns and single rows give no warning, since rows of exactly one 1 are too
+    likely among ordinary labels there.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n_samples, n_targets)
+        As :meth:`ClassTargets.encode` returns them.
+    """
+    n_rows, n_columns = targets.shape
+    if n_rows > 1 and n_columns > 2 and (targets.sum(axis=1) == 1).all():
+        warn_user(
+            f"y is one-hot: it has {n_columns} columns, and every row has exactly one 1. It is "
+            f"fitted as {n_columns} labels that do not exclude each other (multilabel), as in "
+            f"scikit-learn. If each sample belongs to one of {n_columns} classes, give "
+            "y.argmax(axis=1).",
+            is_repeated=False,
+        )
 
 
 def fitted_targets(model: Any, state: Mapping[str, Any]) -> ClassTargets:

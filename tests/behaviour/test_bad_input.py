@@ -363,6 +363,8 @@ def test_bad_parameters_are_named_with_what_is_allowed(estimator, name, value, d
     model = estimator(**{**SMALL, name: value})
     start = re.escape(f"The '{name}' parameter of {estimator.__name__} must be ")
     end = re.escape(f"Got {value!r} instead.")
+    if name == "learning_rate" and isinstance(value, float) and value > 0:
+        end += re.escape(f" Did you mean learning_rate_init={value!r}?")
     with pytest.raises(InvalidParameterError, match=f"^{start}.*{end}$") as error:
         model.fit(*data(estimator, digits, diabetes))
     message = str(error.value)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from comparisons import ATOL
 from factories import BOTH, SMALL, classifier
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.exceptions import DataConversionWarning
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from snapshots import assert_same_weights, assert_unchanged, snapshot
 
 from sknet import MLPClassifier
+from sknet.estimators import user_warnings
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -201,3 +205,95 @@ def test_one_class_has_one_column(label, digits):
     with pytest.warns(RuntimeWarning, match="Number of classes in training fold"):
         p = cross_val_predict(classifier(batch_size=20), X, y, cv=KFold(2), method="predict_proba")
     assert_array_equal(p, np.eye(2)[1 - y])
+
+
+# Classes as columns, which networks of other packages are often given.
+
+
+@pytest.fixture
+def nothing_told(monkeypatch):
+    monkeypatch.setattr(user_warnings, "_told", set())
+
+
+def one_hot_warnings(call):
+    """Return the warnings of a call that are about one-hot labels."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    return [w for w in caught if "one-hot" in str(w.message)]
+
+
+ONE_HOT = {
+    "int": lambda Y: Y,
+    "bool": lambda Y: Y.astype(bool),
+    "float32": lambda Y: Y.astype(np.float32),
+    "sparse": sp.csr_array,
+    "frame": pd.DataFrame,
+}
+
+
+@pytest.mark.usefixtures("nothing_told")
+@pytest.mark.parametrize("form", ONE_HOT)
+@pytest.mark.parametrize("n_classes", [3, 10])
+def test_one_hot_labels_are_told_of_once(n_classes, form, digits):
+    X, y = digits[0][:100], digits[1][:100] % n_classes
+    Y = np.eye(n_classes, dtype=int)[y]
+    model = classifier(max_iter=3)
+    (told,) = one_hot_warnings(lambda: model.fit(X, ONE_HOT[form](Y)))
+    assert told.category is UserWarning
+    assert told.filename == __file__
+    text = str(told.message)
+    assert "y.argmax(axis=1)" in text
+    assert "multilabel" in text
+    assert f"{n_classes} columns" in text
+    assert model.out_activation_ == "logistic"
+    # It is true: scikit-learn's predicts rows of labels, too.
+    theirs = classifier(BOTH[1], max_iter=3).fit(X, Y)
+    assert_array_equal(
+        *(p.toarray() if sp.issparse(p) else p for p in (model.predict(X), theirs.predict(X)))
+    )
+
+
+@pytest.mark.usefixtures("nothing_told")
+def test_parts_tell_of_one_hot_labels_at_the_first_only(digits):
+    X, Y = digits[0][:100], np.eye(10, dtype=int)[digits[1][:100]]
+    model = classifier()
+    classes = range(10)
+    assert len(one_hot_warnings(lambda: model.partial_fit(X, Y, classes=classes))) == 1
+    assert one_hot_warnings(lambda: model.partial_fit(X, Y)) == []
+    model = classifier(warm_start=True, max_iter=1)
+    assert len(one_hot_warnings(lambda: model.fit(X, Y))) == 1
+    assert one_hot_warnings(lambda: model.fit(X, Y)) == []
+
+
+@pytest.mark.usefixtures("nothing_told")
+def test_a_search_tells_of_one_hot_labels_once(digits):
+    X, Y = digits[0][:100], np.eye(10, dtype=int)[digits[1][:100]]
+    search = GridSearchCV(classifier(max_iter=2), {"alpha": [0.1, 0.2]}, cv=2)
+    (told,) = one_hot_warnings(lambda: search.fit(X, Y))
+    assert told.filename == __file__
+
+
+@pytest.mark.usefixtures("nothing_told")
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda y: np.eye(2, dtype=int)[y % 2],  # two columns
+        lambda y: np.eye(10, dtype=int)[y] | (np.arange(len(y)) == 0)[:, None],  # a row of ones
+        lambda y: np.eye(10, dtype=int)[y] * (np.arange(len(y)) > 0)[:, None],  # a row of zeros
+        lambda y: y,
+        lambda y: y[:, None],
+    ],
+)
+def test_other_labels_are_silent(change, digits):
+    X, y = digits[0][:100], digits[1][:100]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataConversionWarning)
+        assert one_hot_warnings(lambda: classifier(max_iter=1).fit(X, change(y))) == []
+
+
+@pytest.mark.usefixtures("nothing_told")
+def test_a_single_row_is_silent(digits):
+    Y = np.eye(3, dtype=int)[:1]
+    first = one_hot_warnings(lambda: classifier().partial_fit(digits[0][:1], Y, classes=range(3)))
+    assert first == []

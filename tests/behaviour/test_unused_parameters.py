@@ -38,6 +38,7 @@ ALWAYS = {
     "input_noise": "is an error where it cannot be added",
     "gradient_clip_norm": "is an error where there are no steps",
     "ema_decay": "is an error where there are no steps",
+    "training_scoring": "there always are training data to score",
 }
 
 

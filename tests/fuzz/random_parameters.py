@@ -97,6 +97,7 @@ OWN: dict[str, list[Any]] = {
     "decay_epochs": [10, 1, np.int64(2), np.int8(2)],
     "scoring": [None, "loss", score_by_mean],
     "restore_best": [None, True, False],
+    "training_scoring": [None, "loss", score_by_mean],
 }
 FOR_CLASSIFIER: dict[str, list[Any]] = {
     "loss": ["log_loss", "focal", "squared_error", "hinge"],
@@ -110,6 +111,7 @@ FOR_CLASSIFIER: dict[str, list[Any]] = {
         [{0: 1, 1: 2}] * 3,
     ],
     "scoring": ["accuracy", "balanced_accuracy", "neg_log_loss", "roc_auc_ovr", "f1_macro"],
+    "training_scoring": ["accuracy", "neg_log_loss"],
     "label_smoothing": [0.0, 0, 0.1, 0.999, np.float16(0.1)],
     "focal_gamma": [2.0, 0.0, 0, 0.5, 30.0, np.longdouble(1)],
 }
@@ -118,6 +120,7 @@ FOR_REGRESSOR: dict[str, list[Any]] = {
     "quantile": [0.5, 0.01, [0.1, 0.9], (0.5,), np.array([0.2, 0.5, 0.7]), np.float16(0.5)],
     "non_crossing": [False, True],
     "scoring": ["r2", "neg_mean_absolute_error", "neg_mean_gamma_deviance"],
+    "training_scoring": ["r2", "neg_mean_gamma_deviance"],
     "huber_delta": [1.0, 1, 1e-30, 1e30, np.longdouble(1)],
 }
 
@@ -143,6 +146,7 @@ REFUSED: dict[str, list[Any]] = {
     "gradient_clip_norm": [0.0, -1.0, np.nan],
     "ema_decay": [1.0, -0.1, np.nan],
     "scoring": ["acuracy", 3],
+    "training_scoring": ["acuracy", 3],
 }
 
 CONSTRAINED = {"MLPClassifier": FOR_CLASSIFIER, "MLPRegressor": FOR_REGRESSOR}

@@ -207,6 +207,7 @@ class Calls(RuleBasedStateMachine):
         n = len(model.loss_curve_)
         for name in ("validation_loss_curve_", "validation_scores_"):
             assert getattr(model, name) is None or len(getattr(model, name)) <= n
+        assert len(getattr(model, "training_scores_", [])) <= n
         assert len(model.history_["epoch"]) == n >= model.n_iter_ > 0
         assert np.isfinite(model.loss_)
         assert all(np.isfinite(W).all() for W in model.coefs_ + model.intercepts_)
@@ -214,6 +215,7 @@ class Calls(RuleBasedStateMachine):
         assert [b.size for b in model.intercepts_] == units[1:]
         assert (units[0], len(units)) == (model.n_features_in_, model.n_layers_)
         assert repr(model)
+        assert len(model.summary().splitlines()) == len(model.coefs_) + 8
         assert model._repr_html_()
         assert_unchanged(model, before)
 

@@ -226,9 +226,9 @@ def test_an_epoch_is_validated_watched_and_told(score, stops):
     observers = [Listener(s) for s in stops]
     is_stopped = end_epoch(Predictor(network), watcher, data, observers, 0.5, 0.01)
     assert is_stopped is any(stops)
-    assert watcher.records.epochs[0] == (9.0, 0.1, 9.0, -9.0)
-    loss, rate, validation_loss, validation_score = watcher.records.epochs[1]
-    assert (loss, rate) == (0.5, 0.01)
+    assert watcher.records.epochs[0] == EpochRecord(9.0, 0.1, 9.0, -9.0)
+    loss, rate, validation_loss, validation_score, training_score = watcher.records.epochs[1]
+    assert (loss, rate, training_score) == (0.5, 0.01, None)
     # Some hundred operations on numbers of order 1.
     assert_allclose(validation_loss, expected_loss(network, data), rtol=1e-13)
     if score is None:
@@ -243,7 +243,7 @@ def test_an_epoch_without_validation_data():
     network, _ = network_and_data()
     watcher = early_stopping(best_loss=np.inf)
     assert end_epoch(Predictor(network), watcher, None, [], 0.5, None) is False
-    assert watcher.records.epochs == [(0.5, None, None, None)]
+    assert watcher.records.epochs == [EpochRecord(0.5, None, None, None)]
     assert watcher.records.best_loss == 0.5
 
 
@@ -257,14 +257,19 @@ def test_an_epoch_whose_scorer_is_interrupted_is_on_record():
     watcher, listener = early_stopping(best_score=-np.inf), Listener(False)
     with pytest.raises(KeyboardInterrupt):
         end_epoch(Predictor(network), watcher, data, [listener], 0.5, 0.01)
-    assert_array_equal(watcher.records.epochs, [(0.5, 0.01, NAN, NAN)])
+    (epoch,) = watcher.records.epochs
+    assert_array_equal(epoch[:4], (0.5, 0.01, NAN, NAN))
     assert (watcher.records.n_watched, listener.heard) == (0, [])
 
 
 def test_what_is_unknown_of_an_epoch():
-    """NaN where there are validation data, and nothing where there are none."""
+    """NaN where there are data to score, and nothing where there are none."""
     records = Records(None, None)
     record(records, None, 1.0, 0.1)
+    records.has_training_scores = True
+    record(records, None, 3.0, 0.3)
     record(records, SimpleNamespace(), 2.0, 0.2)
-    assert records.epochs[0] == (1.0, 0.1, None, None)
-    assert_array_equal(records.epochs[1], (2.0, 0.2, NAN, NAN))
+    assert records.epochs[0] == (1.0, 0.1, None, None, None)
+    assert records.epochs[1][:4] == (3.0, 0.3, None, None)
+    assert np.isnan(records.epochs[1].training_score)
+    assert_array_equal(records.epochs[2], (2.0, 0.2, NAN, NAN, NAN))

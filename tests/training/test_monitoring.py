@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import warnings
 
@@ -489,5 +490,55 @@ def test_verbose_text_with_validation_data(split, capsys):
         for line in (
             f"Iteration {k + 1}, loss = {model.loss_curve_[k]:.8f}",
             f"Validation score: {model.validation_scores_[k]:f}",
+        )
+    ]
+
+
+TIME = r"\d+\.\d m?s"
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_lines_of_epochs(solver, split, capsys):
+    """`verbose=2` prints a line for each epoch, with its time and its values."""
+    X, y, X_val, y_val = split
+    model = classifier(verbose=2, max_iter=3, solver=solver, training_scoring="accuracy")
+    model.fit(X, y, X_val=X_val, y_val=y_val)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    for k, line in enumerate(lines):
+        number, seconds, *values = line.split(" - ")
+        assert number == f"Epoch {k + 1}/3"
+        assert re.fullmatch(TIME, seconds)
+        assert values == [
+            f"loss {model.loss_curve_[k]:.4g}",
+            f"training score {model.training_scores_[k]:.4g}",
+            f"validation loss {model.validation_loss_curve_[k]:.4g}",
+            f"validation score {model.validation_scores_[k]:.4g}",
+        ]
+
+
+def test_lines_of_what_is_known(split, capsys):
+    X, y, *_ = split
+    model = classifier(verbose=2, max_iter=200, n_iter_no_change=1, tol=10.0).fit(X, y)
+    *lines, plateau = capsys.readouterr().out.splitlines()
+    assert len(lines) == model.n_iter_ < 200
+    for k, line in enumerate(lines):
+        start = re.escape(f"Epoch {k + 1}/200 - ")
+        assert re.fullmatch(f"{start}{TIME} - loss {model.loss_curve_[k]:.4g}", line)
+    assert plateau.startswith("Training loss did not improve")
+    model.partial_fit(X, y)
+    assert re.match(f"Epoch 1/1 - {TIME} - loss ", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("verbose", [True, 1, np.True_])
+def test_the_training_score_in_scikit_learn_s_lines(verbose, split, capsys):
+    X, y, *_ = split
+    model = classifier(verbose=verbose, max_iter=2, training_scoring="accuracy").fit(X, y)
+    assert capsys.readouterr().out.splitlines() == [
+        line
+        for k in range(2)
+        for line in (
+            f"Iteration {k + 1}, loss = {model.loss_curve_[k]:.8f}",
+            f"Training score: {model.training_scores_[k]:f}",
         )
     ]

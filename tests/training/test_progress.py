@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +100,25 @@ def test_a_bar_stays_when_its_fit_fails(capsys):
         fit_bar(fail, 5)
     assert "0/5" in capsys.readouterr().out
     assert bars._display._live is None
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_narrow_terminal_cuts_nothing_off(columns, capsys, monkeypatch):
+    monkeypatch.setattr(bars, "_display", bars._Display())
+    monkeypatch.setattr(bars._display, "_console", Console(width=columns))
+    model = classifier(verbose="progress", max_iter=5, training_scoring="accuracy")
+    model.fit(X, y, X_val=X, y_val=y)
+    lines = capsys.readouterr().out.splitlines()
+    assert (len(lines) == 1) == (columns == 200)
+    text = " ".join(" ".join(lines).split())
+    assert re.match("━+ 5/5 ", text)
+    for value in (
+        f"loss {model.loss_curve_[-1]:.4g},",
+        f"training score {model.training_scores_[-1]:.4g},",
+        f"validation score {model.validation_scores_[-1]:.4g},",
+    ):
+        assert value in text
+    assert re.search(r", \d+\.\d m?s/epoch$", text)
 
 
 TWO_BARS = """

@@ -44,6 +44,7 @@ def classify(X: np.ndarray, y: np.ndarray) -> float:
         n_iter_no_change=np.inf,
         scoring=accuracy,
         restore_best=True,
+        training_scoring="accuracy",
         n_jobs=2,
     )
     model = model.fit(X, y, sample_weight=np.ones(len(y)), X_val=X, y_val=y)
@@ -55,7 +56,9 @@ def classify(X: np.ndarray, y: np.ndarray) -> float:
     weights: list[np.ndarray] = [*model.coefs_, *model.intercepts_]
     units: int = model.n_layers_ + model.n_outputs_ + model.n_iter_ + model.t_
     validation: list[float] | None = model.validation_scores_
+    training: list[float] = model.training_scores_
     history: dict[str, list[float]] = model.history_
+    summary: str = model.set_params(verbose=2).summary()
     features: np.ndarray = HiddenLayers(net, layer="all").fit(X, y).transform(X)
     gradients: np.ndarray = input_gradients(model, X, target=1, multiply_by_inputs=True)
     LossCurveDisplay.from_estimator(model)
@@ -64,6 +67,7 @@ def classify(X: np.ndarray, y: np.ndarray) -> float:
     drawn: list[np.ndarray] = NetworkDisplay.from_estimator(model, X[0], max_units=4).units_
     units += sum(map(len, drawn))
     print(scores, probabilities, curve, weights, units, validation, history, features, gradients)
+    print(training, summary)
     return model.loss_
 
 
