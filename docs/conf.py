@@ -1,0 +1,127 @@
+"""Configuration of Sphinx, which builds the documentation as a web site.
+
+One line, in the root of the repository, installs what it needs and builds it in build/site::
+
+    python -m pip install '.[docs]' && python -m sphinx -W -n --keep-going docs build/site
+
+Nothing is fetched from elsewhere, neither while the site is built nor when it is read. With
+``SKNET_DOCS_QUICK=1`` the examples that take long are shown without their output.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import sknet
+
+# What takes longer than some seconds: without these the gallery is built within two minutes.
+LONG_EXAMPLES = ["plot_mnist"]
+
+project = "sknet"
+author = copyright = "The sknet developers"
+version = release = sknet.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # MathJax as a part of the site
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "matplotlib.sphinxext.plot_directive",
+]
+exclude_patterns = ["examples"]  # sphinx-gallery writes its pages to auto_examples
+templates_path = ["_templates"]
+nitpicky = True
+
+# Pages
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+# API: numpydoc reads the docstrings, which state the types, so signatures need not.
+autodoc_default_options = {"member-order": "bysource"}
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+# Inherited docstrings refer to scikit-learn's user guide and glossary by their labels.
+FOREIGN_ROLE = re.compile(r":(?:ref|term):`([^`<]+?)(?:\s*<[^`]*>)?`")
+MARKDOWN_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+\.md)(?:#[^)]*)?\)")
+nitpick_ignore_regex = [
+    # Classes and functions of other projects, whose pages are not at hand when this is built.
+    ("py:.*", r"(sklearn|numpy|scipy|matplotlib|joblib|numba|pandas)\..*"),
+]
+
+# Pictures
+plot_formats = [("png", 180)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_include_source = True
+plot_rcparams = {"savefig.bbox": "tight"}
+plot_apply_rcparams = True
+
+quick = os.environ.get("SKNET_DOCS_QUICK", "0") not in ("", "0")
+skipped = f"(?!{'|'.join(LONG_EXAMPLES)})" if quick else ""
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": f"{re.escape(os.sep)}{skipped}plot_",
+    "within_subsection_order": "ExampleTitleSortKey",
+    "image_scrapers": "matplotlib",
+    "doc_module": "sknet",
+    "reference_url": {"sknet": None},
+    "backreferences_dir": "api/generated/examples",
+    "download_all_examples": False,
+    "show_memory": False,
+    "remove_config_comments": True,
+    "abort_on_example_error": False,
+}
+
+# Looks
+html_theme = "pydata_sphinx_theme"
+html_title = "sknet"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = html_show_sourcelink = False
+html_theme_options = {
+    "logo": {"text": "sknet"},
+    "navbar_end": ["theme-switcher"],
+    "header_links_before_dropdown": 6,
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+
+
+def name_foreign_labels(
+    app: Any, kind: str, name: str, thing: Any, options: Any, lines: list[str]
+) -> None:
+    """Replace references to labels of scikit-learn's pages by their texts."""
+    lines[:] = [FOREIGN_ROLE.sub(r"\1", line) for line in lines]
+
+
+def unlink_pages_outside(app: Any, docname: str, source: list[str]) -> None:
+    """Replace links to Markdown files outside of this folder by their texts: they have no page."""
+    folder = (Path(app.srcdir) / docname).parent
+
+    def replace(link: re.Match[str]) -> str:
+        text, target = link.groups()
+        is_page = (folder / target).resolve().is_relative_to(app.srcdir)
+        return link[0] if is_page else text
+
+    source[0] = MARKDOWN_LINK.sub(replace, source[0])
+
+
+def setup(app: Any) -> None:
+    """Connect the hooks of this file."""
+    app.connect("source-read", unlink_pages_outside)
+    app.connect("autodoc-process-docstring", name_foreign_labels)
+    if quick:
+        print(f"Quick: {', '.join(LONG_EXAMPLES)} are shown without being run.")
