@@ -17,8 +17,8 @@ from sklearn.model_selection import train_test_split
 from sknet import MLPClassifier
 
 # %%
-# Pixels are numbers from 0 to 16. Divided by 16 they lie between 0 and 1, a range in which a network
-# learns well.
+# Pixels are numbers from 0 to 16. Divided by 16 they lie between 0 and 1, a range in which a
+# network learns well.
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, stratify=y, random_state=0)

@@ -3,8 +3,8 @@
 What do the hidden units of a net detect?
 =========================================
 
-Nobody tells a network which strokes make a digit. We look at what its hidden units have found out by
-themselves, and at what becomes of the digits on their way through the layers.
+Nobody tells a network which strokes make a digit. We look at what its hidden units have found out
+by themselves, and at what becomes of the digits on their way through the layers.
 """
 
 import matplotlib.pyplot as plt
@@ -24,8 +24,9 @@ net.fit(X_train, y_train)
 print(f"{net.score(X_test, y_test):.1%} of the test digits are read right")
 
 # %%
-# Each unit of the first layer has one weight for each pixel, so its weights can be shown as an image.
-# The unit responds to ink where the weights are positive and against ink where they are negative.
+# Each unit of the first layer has one weight for each pixel, so its weights can be shown as an
+# image. The unit responds to ink where the weights are positive and against ink where they are
+# negative.
 
 WeightsDisplay.from_estimator(net, image_shape=(8, 8), n_units=24)
 
@@ -54,8 +55,8 @@ for ax, (name, space) in zip(axes, spaces.items(), strict=True):
 # %%
 # Two dimensions do not hold ten digits apart, but groups that are scattered among the pixels have
 # drawn together in the hidden layers. A number says it better than the picture. We show three
-# examples of each digit to a classifier that only asks for the nearest neighbour, and count how many
-# of the other test digits it reads right.
+# examples of each digit to a classifier that only asks for the nearest neighbour, and count how
+# many of the other test digits it reads right.
 
 rng = np.random.default_rng(0)
 few = np.concatenate([rng.choice(np.flatnonzero(y_test == digit), 3, False) for digit in range(10)])
@@ -66,5 +67,5 @@ for name, space in spaces.items():
 
 # %%
 # The hidden layers bring digits of the same kind close to each other, digits included that the
-# network has never seen. Features that were learned on one task can therefore serve another one, for
-# which there are few examples.
+# network has never seen. Features that were learned on one task can therefore serve another one,
+# for which there are few examples.

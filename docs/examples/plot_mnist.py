@@ -3,9 +3,9 @@
 How far do the networks of the tutorials get on MNIST?
 =====================================================
 
-Many introductions to neural networks train the same two networks on MNIST, 70,000 handwritten digits
-of 28 by 28 pixels: one with 32 hidden units and one with 128. We follow the accuracy of both on the
-10,000 test digits, epoch by epoch.
+Many introductions to neural networks train the same two networks on MNIST, 70,000 handwritten
+digits of 28 by 28 pixels: one with 32 hidden units and one with 128. We follow the accuracy of both
+on the 10,000 test digits, epoch by epoch.
 
 MNIST is read from the file ``mnist.npz`` in the folder that the environment variable ``SKNET_DATA``
 names. Without it, the example runs on scikit-learn's small digits instead.
@@ -32,7 +32,9 @@ if "SKNET_DATA" in os.environ:
         X_test, y_test = data["x_test"].reshape(10_000, 784), data["y_test"]
 else:
     name = "scikit-learn's digits"
-    X_train, X_test, y_train, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
+    X_train, X_test, y_train, y_test = train_test_split(
+        *load_digits(return_X_y=True), random_state=0
+    )
 largest = X_train.max()
 X_train, X_test = (np.float32(X / largest) for X in (X_train, X_test))
 print(f"{name}: {len(X_train)} digits for training, {len(X_test)} for the test")

@@ -19,10 +19,10 @@ X, y = load_digits(return_X_y=True)
 X = X / 16
 
 # %%
-# ``Optimizer.table`` has every optimiser by its name. The rates span four powers of ten, in steps of
-# about three.
+# ``Optimizer.table`` has every optimiser by its name. The rates span four powers of ten, in steps
+# of about three.
 
-rates = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3]
+rates = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
 losses = {}
 for solver in Optimizer.table:
     for rate in rates:
@@ -50,12 +50,17 @@ for number, solver in enumerate(Optimizer.table):
     last = [losses[solver, rate][-1] for rate in rates]
     right.plot(rates, last, linestyle=style, marker=".", label=solver)
 left.set(xlabel="Epoch", ylabel="Training loss", yscale="log", xticks=range(0, 21, 5))
-right.set(xlabel="Learning rate", ylabel="Training loss of the last epoch", xscale="log", yscale="log")
+right.set(
+    xlabel="Learning rate", ylabel="Training loss of the last epoch", xscale="log", yscale="log"
+)
 left.legend(title="optimiser, best rate", ncols=2, fontsize=8)
 right.legend(fontsize=8)
 left.grid(alpha=0.3)
 right.grid(alpha=0.3)
 
 # %%
-# At its best rate every optimiser learns these digits in 20 epochs. What tells them apart is where
-# the best rate lies, and how much is lost by missing it.
+# At their best rates five of the seven end close together; ``rmsprop`` and ``lion`` do not come as
+# far in 20 epochs. What tells them apart is above all where the best rate lies: ``sgd`` wants a
+# larger one than ``adam`` and its relatives, ``rmsprop`` a much smaller one, and for ``lion`` the
+# range that works well is narrow. Whoever changes the optimiser has to search for the learning rate
+# again.
