@@ -15,7 +15,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 import sknet
+
+# The networks of the examples are small: more threads of a BLAS than one would only wait for each
+# other.
+threadpool_limits(1)
 
 # What takes longer than some seconds: without these the gallery is built within two minutes.
 LONG_EXAMPLES = ["plot_mnist"]

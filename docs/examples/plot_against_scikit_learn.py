@@ -1,7 +1,7 @@
 """
-=======================================
+========================================
 The same model as scikit-learn's, faster
-=======================================
+========================================
 
 sknet takes scikit-learn's parameters and promises the same model for the same ``random_state``. We
 train both on handwritten digits, compare them number by number, and take the time.

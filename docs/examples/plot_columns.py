@@ -1,7 +1,7 @@
 """
-=====================================================
+====================================================
 How to give a network categories and missing values?
-=====================================================
+====================================================
 
 A network computes with numbers: it needs categories in columns of 0 and 1, a number where a value
 is missing, and columns on a common scale. A pipeline does all this, and learns it from the training

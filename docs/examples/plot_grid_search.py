@@ -1,7 +1,7 @@
 """
-=======================================
+====================================
 Which size, and which learning rate?
-=======================================
+====================================
 
 The number of hidden units and the learning rate matter more than the other parameters of a network,
 and they depend on each other. We try six sizes with six rates on handwritten digits.

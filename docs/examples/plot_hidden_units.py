@@ -1,7 +1,7 @@
 """
-=====================================
+===================================
 What do hidden units add to a line?
-=====================================
+===================================
 
 Without a hidden layer a network separates classes by straight lines. Hidden units let these lines
 bend. We watch that on the iris flowers, with two measurements only, so that the regions of

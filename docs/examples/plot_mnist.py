@@ -1,7 +1,7 @@
 """
-=====================================================
+======================================================
 How far do the networks of the tutorials get on MNIST?
-=====================================================
+======================================================
 
 Many introductions to neural networks train the same two networks on MNIST, 70,000 handwritten
 digits of 28 by 28 pixels: one with 32 hidden units and one with 128. We follow the accuracy of both

@@ -1,7 +1,7 @@
 """
-===============================
+=============================
 A new activation in ten lines
-===============================
+=============================
 
 An activation function is a class with two methods. Numba compiles both into the network, so that it
 runs as fast as the ones that are built in. We add the squared ReLU, which Primer [1]_ found by a

@@ -1,7 +1,7 @@
 """
-====================================
+===================================
 Which optimiser learns the fastest?
-====================================
+===================================
 
 All optimisers get the same network, the same first weights and the same handwritten digits in the
 same order. But each prefers a learning rate of its own, so we try several rates for each and keep

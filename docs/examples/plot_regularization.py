@@ -1,7 +1,7 @@
 """
-========================================================
+=====================================================
 What keeps a network from learning its data by heart?
-========================================================
+=====================================================
 
 A network with many units and few data can remember each of its training digits, and may still
 misread others. We train on 200 handwritten digits only, and turn three screws that are meant to
