@@ -14,10 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# The palette of Okabe, M. and Ito, K. (2008), Color universal design, without its black and its
-# yellow, which vanish on dark and on white pages. People who cannot tell red from green can tell
-# these apart.
-COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+# The palette of Okabe, M. and Ito, K. (2008), Color universal design, which people who cannot tell
+# red from green can tell apart. Its black and its yellow are left out: they would not show on dark
+# or on white pages.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 NEGATIVE, POSITIVE = "#0072B2", "#D55E00"
 
 

@@ -25,9 +25,9 @@ class LossCurveDisplay:
     """Plot of the loss, the score and the learning rate against the epoch.
 
     The training loss and the validation loss share one axis. Below it the score
-    and the learning rate have an axis each, if they were recorded. Training is
-    drawn solid and validation dashed. A dotted line marks the best epoch, which
-    is the one with the highest validation score.
+    and the learning rate have an axis each, if they were recorded. Solid lines are
+    of the training data, and dashed lines of the validation data. A dotted line
+    marks the best epoch, which is the one with the highest validation score.
 
     Create the display with :meth:`from_estimator`. To compare several networks,
     give the `ax_` of the first display as ``ax`` to the others.
@@ -242,9 +242,9 @@ class LossCurveDisplay:
                 )
         self._label_axes(axes, log_scale)
         self._mark_best_epoch(axes, name)
-        for panel in ("loss", "score"):
-            if panel in axes:
-                self._draw_legend(axes[panel])
+        handles, _ = self.ax_.get_legend_handles_labels()
+        if len(handles) > 1 or name is not None:
+            self.ax_.legend(handles=handles)
         return self
 
     def _curves(self) -> dict[str, np.ndarray]:
@@ -317,12 +317,6 @@ class LossCurveDisplay:
                 label=label if panel == "loss" else None,
             )
             line.set_gid("best_epoch")
-
-    @staticmethod
-    def _draw_legend(ax: Axes) -> None:
-        handles, labels = ax.get_legend_handles_labels()
-        if len(handles) > 1:
-            ax.legend(handles, labels)
 
 
 def _panel_of(curve: str) -> str:

@@ -186,6 +186,7 @@ class NetworkDisplay:
             0: _names("feature_names", self.feature_names, "x", sizes[0]),
             len(sizes) - 1: _names("output_names", self.output_names, "y", sizes[-1]),
         }
+        outputs = [] if self.activations is None else _output_texts(self.activations[-1])
         norms = [*(np.linalg.norm(W, axis=1) for W in weights), np.linalg.norm(weights[-1], axis=0)]
         self.units_ = [np.sort(np.argsort(-n, kind="stable")[:max_units]) for n in norms]
         places = [_places(len(u), n) for u, n in zip(self.units_, sizes, strict=True)]
@@ -201,8 +202,8 @@ class NetworkDisplay:
             self.ax_.text(x, height / 2 + 0.3, title, ha="center", va="bottom")
             for unit, place in zip(self.units_[l], y, strict=True) if l in ends else ():
                 text, align = ends[l][unit], "right" if l == 0 else "left"
-                if l > 0 and self.activations is not None:
-                    text += f"  {self.activations[l][unit]:.3g}"
+                if l > 0 and outputs:
+                    text += f"  {outputs[unit]}"
                 self.ax_.text(x + side * 0.7, place, text, ha=align, va="center")
         self.ax_.set_aspect("equal")
         self.ax_.set(
@@ -272,15 +273,12 @@ class NetworkDisplay:
             Line2D([], [], color=POSITIVE, label="Positive weight"),
             Line2D([], [], color=NEGATIVE, linestyle="--", label="Negative weight"),
         ]
-        if self.activations is not None:
-            for color, what in ((POSITIVE, "Positive"), (NEGATIVE, "Negative")):
-                if any((np.sign(a) == (1 if what == "Positive" else -1)).any() for a in self.activations):
-                    handles.append(
-                        Line2D(
-                            [], [], linestyle="", marker="o", markersize=8, color=color,
-                            markeredgecolor=rcParams["text.color"], label=f"{what} activation",
-                        )  # fmt: skip
-                    )
+        signs = {sign for layer in self.activations or () for sign in np.sign(layer)}
+        for sign, color, what in ((1, POSITIVE, "Positive"), (-1, NEGATIVE, "Negative")):
+            if sign in signs:
+                circle = {"marker": "o", "markersize": 8, "markeredgecolor": rcParams["text.color"]}
+                label = f"{what} activation"
+                handles.append(Line2D([], [], linestyle="", color=color, label=label, **circle))
         self.ax_.legend(
             handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, frameon=False
         )
@@ -338,3 +336,9 @@ def _output_names(network: Any) -> list[str] | None:
         return None
     n_outputs = network.coefs_[-1].shape[1]
     return [str(c) for c in classes[-n_outputs:]]
+
+
+def _output_texts(outputs: np.ndarray) -> list[str]:
+    """Return the numbers beside the outputs: two decimals are enough for probabilities."""
+    is_share = np.min(outputs) >= 0 and np.max(outputs) <= 1
+    return [f"{v:.2f}" if is_share else f"{v:.4g}" for v in outputs]

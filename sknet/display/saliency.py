@@ -8,7 +8,14 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import is_classifier
 
-from sknet.display._shared import axes_or_new, one_row, perceptron, shape_of_image
+from sknet.display._shared import (
+    NEGATIVE,
+    POSITIVE,
+    axes_or_new,
+    one_row,
+    perceptron,
+    shape_of_image,
+)
 from sknet.inspection import input_gradients
 
 if TYPE_CHECKING:
@@ -19,14 +26,17 @@ if TYPE_CHECKING:
 N_STEPS = 20
 # Of a larger background this many rows are used, at equal distances.
 MOST_BACKGROUND = 200
+# Pixels with this share of the largest saliency have a sign.
+MARKED = 0.25
 
 
 class SaliencyDisplay:
     """Plot of the pixels of one image that matter to a score of a network.
 
-    The image is grey. Over it lie colours: red pixels raise the score, blue ones
-    lower it, and strong colours do so more. The score is the one before the
-    softmax or other link, as in :func:`sknet.input_gradients`.
+    The image is grey. Over it lie colours: orange pixels raise the score, blue
+    ones lower it, and the stronger the colour, the more so. The pixels that matter
+    most have a plus or a minus. The score is the one before the softmax or other
+    link, as in :func:`sknet.input_gradients`.
 
     Create the display with :meth:`from_estimator`.
 
@@ -50,7 +60,10 @@ class SaliencyDisplay:
     image_ : matplotlib AxesImage
         The image, in grey.
     saliency_image_ : matplotlib AxesImage
-        The colours over it.
+        The colours over it, of shape (height, width, 4). The last channel, the
+        opacity, is the size of the saliency relative to its largest.
+    signs_ : list of matplotlib PathCollection
+        The plus signs and the minus signs.
     colorbar_ : matplotlib Colorbar or None
         The colour bar. None with ``colorbar=False``.
 
@@ -138,8 +151,8 @@ class SaliencyDisplay:
         colorbar : bool, default=True
             Whether to draw a colour bar.
         **image_kwargs : dict
-            Passed to :meth:`matplotlib.axes.Axes.imshow` for the saliency, for
-            instance ``cmap``.
+            Passed to :meth:`matplotlib.axes.Axes.imshow` for the grey image, for
+            instance ``vmax``.
 
         Returns
         -------
@@ -172,7 +185,8 @@ class SaliencyDisplay:
         display = cls(
             np.asarray(row, dtype=float).reshape(shape),
             saliency.reshape(shape),
-            title=f"Score of {'class' if is_classifier(network) else 'output'} {target or 0}",
+            title=f"Score of {'class' if is_classifier(network) else 'output'} "
+            f"{0 if target is None else target}",
             label=label,
         )
         return display.plot(ax, colorbar=colorbar, **image_kwargs)
@@ -187,8 +201,8 @@ class SaliencyDisplay:
         colorbar : bool, default=True
             Whether to draw a colour bar.
         **image_kwargs : dict
-            Passed to :meth:`matplotlib.axes.Axes.imshow` for the saliency, for
-            instance ``cmap``.
+            Passed to :meth:`matplotlib.axes.Axes.imshow` for the grey image, for
+            instance ``vmax``.
 
         Returns
         -------
@@ -197,26 +211,34 @@ class SaliencyDisplay:
         """
         self.ax_ = axes_or_new(ax, (4.6, 4.0))
         self.figure_ = self.ax_.figure
-        limit = np.abs(self.saliency).max() or 1.0
-        style = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, **image_kwargs}
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
+
+        image, saliency = np.asarray(self.image), np.asarray(self.saliency)
+        limit = np.abs(saliency).max() or 1.0
         # Twice the range makes the darkest pixel a middle grey, on which both colours are seen.
-        low, high = np.min(self.image), np.max(self.image)
-        self.image_ = self.ax_.imshow(
-            self.image, cmap="gray_r", vmin=low, vmax=2 * high - low or 1.0
-        )
-        strength = np.abs(self.saliency) / limit
-        self.saliency_image_ = self.ax_.imshow(self.saliency, **{"alpha": strength, **style})
+        low, high = image.min(), image.max()
+        grey = {"cmap": "gray_r", "vmin": low, "vmax": 2 * high - low or 1.0, **image_kwargs}
+        self.image_ = self.ax_.imshow(image, **grey)
+        colors = np.where(saliency[..., None] > 0, to_rgba(POSITIVE), to_rgba(NEGATIVE))
+        colors[..., 3] = np.abs(saliency) / limit
+        self.saliency_image_ = self.ax_.imshow(colors)
+        self.signs_ = []
+        for sign, marker in ((1, "+"), (-1, "_")):
+            rows, columns = np.nonzero(sign * saliency >= MARKED * limit)
+            self.signs_.append(self.ax_.scatter(columns, rows, s=20, c="black", marker=marker))
         self.ax_.set(xticks=[], yticks=[])
         if self.title is not None:
             self.ax_.set_title(self.title)
         self.colorbar_ = None
         if colorbar:
-            from matplotlib.cm import ScalarMappable
-
-            # That of the image itself would have the transparency of its first pixel.
-            scale = ScalarMappable(self.saliency_image_.norm, self.saliency_image_.cmap)
+            scale = LinearSegmentedColormap.from_list("saliency", [NEGATIVE, "white", POSITIVE])
             self.colorbar_ = self.figure_.colorbar(
-                scale, ax=self.ax_, label=self.label, fraction=0.046, pad=0.04
+                ScalarMappable(Normalize(-limit, limit), scale),
+                ax=self.ax_,
+                label=self.label,
+                fraction=0.046,
+                pad=0.04,
             )
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from math import floor, log10
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -148,10 +149,10 @@ class SearchDisplay:
                 f"search is {type(search).__name__}, which has no cv_results_: give a fitted "
                 "search of scikit-learn, such as GridSearchCV."
             )
-        results = search.cv_results_
-        names = _two_parameters(results["params"], parameters)
+        results, candidates = search.cv_results_, search.cv_results_["params"]
+        names = _two_parameters(candidates, parameters)
         key = _score_key(search, metric)
-        values = tuple(_values([p[name] for p in results["params"] if name in p]) for name in names)
+        values = (_seen(candidates, names[0]), _seen(candidates, names[1]))
         for name, seen in zip(names, values, strict=True):
             if len(seen) > MOST_VALUES:
                 raise ValueError(
@@ -162,8 +163,8 @@ class SearchDisplay:
         scores, times = np.full((2, len(rows), len(columns)), np.nan)
         best, best_index = None, _best_index(search, key)
         for i in _from_worst_to_best(results, key, best_index):
-            chosen = results["params"][i]
-            if names[0] not in chosen or names[1] not in chosen:
+            chosen = candidates[i]
+            if not set(names) <= chosen.keys():
                 continue  # of a part of the grid without one of the two
             cell = rows[repr(chosen[names[0]])], columns[repr(chosen[names[1]])]
             scores[cell], times[cell] = results[key][i], results["mean_fit_time"][i]
@@ -203,16 +204,16 @@ class SearchDisplay:
             )  # fmt: skip
         self.ax_, self.time_ax_, self.figure_ = ax, time_ax, ax.figure
         name = self.score_name or "score"
-        self.image_ = self._draw(ax, self.scores, f"Mean test {name}", "{:.4g}", image_kwargs)
+        self.image_ = self._draw(ax, self.scores, f"Mean test {name}", 4, image_kwargs)
         self.time_image_ = None
         if time_ax is not None:
             title = "Mean fit time (s)"
-            self.time_image_ = self._draw(time_ax, self.fit_times, title, "{:.2g}", image_kwargs)
+            self.time_image_ = self._draw(time_ax, self.fit_times, title, 2, image_kwargs)
         ax.set_ylabel(_short_names(self.parameters)[0])
         return self
 
     def _draw(
-        self, ax: Axes, numbers: np.ndarray, title: str, form: str, image_kwargs: dict[str, Any]
+        self, ax: Axes, numbers: np.ndarray, title: str, n_digits: int, image_kwargs: dict[str, Any]
     ) -> AxesImage:
         from matplotlib.patches import Rectangle
         from matplotlib.patheffects import withStroke
@@ -231,9 +232,8 @@ class SearchDisplay:
                     r, g, b, _ = image.cmap(image.norm(numbers[i, j]))
                     # Black or white, whichever stands out from the cell.
                     color = "black" if 0.299 * r + 0.587 * g + 0.114 * b > 0.5 else "white"
-                    ax.text(
-                        j, i, form.format(numbers[i, j]), color=color, ha="center", va="center"
-                    )
+                    text = _rounded(numbers[i, j], n_digits)
+                    ax.text(j, i, text, color=color, ha="center", va="center")
         if self.best is not None:
             row, column = self.best
             # White on black, so that it stands out from any cell.
@@ -259,7 +259,7 @@ def _two_parameters(
                 what = "varied no parameter" if not matches else "varied several parameters"
                 raise ValueError(f"The search {what} {name!r}: give two of {names}.")
         return found[0][0], found[1][0]
-    varied = [n for n in names if len(_values([c[n] for c in candidates if n in c])) > 1]
+    varied = [name for name in names if len(_seen(candidates, name)) > 1]
     usual = [n for end in USUAL for n in varied if n.rpartition("__")[2] == end]
     chosen = (usual + [n for n in varied if n not in usual])[:2]
     if len(chosen) < 2:
@@ -273,13 +273,15 @@ def _two_parameters(
     return (chosen[1], chosen[0]) if is_rate else (chosen[0], chosen[1])
 
 
-def _values(seen: Sequence[Any]) -> list[Any]:
-    """Return the different values: numbers in their order, others as they came."""
-    different = list({repr(value): value for value in seen}.values())
+def _seen(candidates: Sequence[dict[str, Any]], name: str) -> list[Any]:
+    """Return the values of a parameter: numbers in their order, others as they came."""
+    values = list({repr(c[name]): c[name] for c in candidates if name in c}.values())
+    if any(isinstance(value, str) for value in values):
+        return values
     try:
-        return sorted(different) if not any(isinstance(v, str) for v in different) else different
+        return sorted(values)
     except (TypeError, ValueError):  # not comparable
-        return different
+        return values
 
 
 def _score_key(search: Any, metric: str | None) -> str:
@@ -320,3 +322,11 @@ def _text(value: Any) -> str:
     """Return a value as the label of a tick."""
     is_number = isinstance(value, float | np.floating)
     return f"{value:.3g}" if is_number else getattr(value, "__name__", str(value))
+
+
+def _rounded(number: float, n_digits: int) -> str:
+    """Return a number with so many significant digits, zeros at the end included."""
+    if not 1e-4 <= abs(number) < 1e6:
+        return f"{number:.{n_digits}g}"
+    leading = floor(log10(float(f"{abs(number):.{n_digits - 1}e}")))
+    return f"{number:.{max(0, n_digits - 1 - leading)}f}"

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 class WeightsDisplay:
     """Plot of the weights of the first layer, with one image for each unit.
 
-    A unit answers most to an input that looks like its image: bright where its
-    weights are positive, dark where they are negative. Units with large weights
-    come first. "Large" means the Euclidean norm of the weights of a unit. All
+    Yellow pixels raise the input of the unit, blue ones lower it, and grey ones do
+    neither. In print without colours these are light, dark and in between. All
     images share one colour scale, which is symmetric about zero.
+
+    The units come in the order of the Euclidean norms of their weights, the
+    largest first: a unit with small weights has learned little.
 
     Create the display with :meth:`from_estimator`.
 
@@ -161,7 +163,7 @@ class WeightsDisplay:
         self.ax_ = axes_or_new(ax, (max(3.0, side * right) + 1, max(2.0, side * bottom) + 0.5))
         self.figure_ = self.ax_.figure
         limit = np.abs(weights[:, self.units_]).max() or 1.0
-        style = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, **image_kwargs}
+        style = {"cmap": "cividis", "vmin": -limit, "vmax": limit, **image_kwargs}
         self.images_ = []
         for k, unit in enumerate(self.units_):
             x, y = k % n_columns * (width + gap), k // n_columns * (height + gap)
@@ -172,8 +174,8 @@ class WeightsDisplay:
         self.ax_.set(xlim=(0, right), ylim=(bottom, 0))
         self.ax_.set_axis_off()
         n_units = weights.shape[1]
-        which = f"the {n_units}" if n_shown == n_units else f"{n_shown} of {n_units}"
-        self.ax_.set_title(f"Weights of {which} units, largest norms first")
+        which = "" if n_shown == n_units else f"{n_shown} of "
+        self.ax_.set_title(f"Weights of {which}{n_units} unit{'' if n_units == 1 else 's'}")
         self.colorbar_ = None
         if colorbar:
             self.colorbar_ = self.figure_.colorbar(
