@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -59,6 +60,7 @@ numpydoc_show_class_members = False
 # Inherited docstrings refer to scikit-learn's user guide and glossary by their labels.
 FOREIGN_ROLE = re.compile(r":(?:ref|term):`([^`<]+?)(?:\s*<[^`]*>)?`")
 MARKDOWN_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+\.md)(?:#[^)]*)?\)")
+PLOT = re.compile(r"^```\{plot\}(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 nitpick_ignore_regex = [
     # Classes and functions of other projects, whose pages are not at hand when this is built.
     ("py:.*", r"(sklearn|numpy|scipy|matplotlib|joblib|numba|pandas)\..*"),
@@ -78,15 +80,12 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": f"{re.escape(os.sep)}{skipped}plot_",
-    "within_subsection_order": "ExampleTitleSortKey",
-    "image_scrapers": "matplotlib",
     "doc_module": "sknet",
     "reference_url": {"sknet": None},
     "backreferences_dir": "api/generated/examples",
     "download_all_examples": False,
     "show_memory": False,
     "remove_config_comments": True,
-    "abort_on_example_error": False,
 }
 
 # Looks
@@ -98,6 +97,7 @@ html_copy_source = html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "sknet"},
     "navbar_end": ["theme-switcher"],
+    "navbar_persistent": ["search-button"],
     "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
     "show_toc_level": 2,
@@ -125,8 +125,18 @@ def unlink_pages_outside(app: Any, docname: str, source: list[str]) -> None:
     source[0] = MARKDOWN_LINK.sub(replace, source[0])
 
 
+def put_plots_into_rst(app: Any, docname: str, source: list[str]) -> None:
+    """Hand plots on pages of Markdown to docutils' own parser, which their directive needs."""
+
+    def replace(block: re.Match[str]) -> str:
+        return f"```{{eval-rst}}\n.. plot::{block[1]}\n{indent(block[2], '   ')}```"
+
+    source[0] = PLOT.sub(replace, source[0])
+
+
 def setup(app: Any) -> None:
     """Connect the hooks of this file."""
+    app.connect("source-read", put_plots_into_rst)
     app.connect("source-read", unlink_pages_outside)
     app.connect("autodoc-process-docstring", name_foreign_labels)
     if quick:

@@ -46,6 +46,7 @@ read = probabilities.argmax(axis=1)
 wrong = np.flatnonzero(read != y_test)
 wrong = wrong[np.argsort(-probabilities[wrong, read[wrong]])]
 
+# sphinx_gallery_thumbnail_number = 2
 figure, axes = plt.subplots(2, 5, figsize=(9, 4.6), layout="constrained")
 for ax in axes.flat:
     ax.axis("off")

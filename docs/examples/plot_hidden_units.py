@@ -68,6 +68,7 @@ figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", 
 # A small network can be drawn whole. Each line is a weight; the circles show what the units of the
 # network answer to the first flower.
 
+# sphinx_gallery_thumbnail_number = 2
 NetworkDisplay.from_estimator(nets[4], X[0], feature_names=names)
 
 # %%

@@ -41,6 +41,7 @@ spaces = {
     "48 units of the first layer": HiddenLayers(frozen, layer=0).fit_transform(X_test),
     "24 units of the second layer": HiddenLayers(frozen, layer=1).fit_transform(X_test),
 }
+# sphinx_gallery_thumbnail_number = 2
 figure, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained")
 for ax, (name, space) in zip(axes, spaces.items(), strict=True):
     points = PCA(2, random_state=0).fit_transform(space)

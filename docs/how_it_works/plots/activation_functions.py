@@ -9,7 +9,12 @@ from sknet.activations import Activation
 use_style()
 z = np.linspace(-4, 4, 401)
 fig, axes = plt.subplots(1, 2, figsize=(8, 3.2))
-styles = {"logistic": (BLUE, "-"), "tanh": (GREEN, "--"), "relu": (ORANGE, "-"), "gelu": (PINK, "-.")}
+styles = {
+    "logistic": (BLUE, "-"),
+    "tanh": (GREEN, "--"),
+    "relu": (ORANGE, "-"),
+    "gelu": (PINK, "-."),
+}
 for name, (color, style) in styles.items():
     a, slope = z.copy(), np.ones_like(z)
     Activation.get(name).forward(a)

@@ -24,7 +24,13 @@ for rate, color, style in styles:
         b -= rate * delta.sum(axis=0)
     ax.plot(losses, color=color, linestyle=style, label=f"learning rate {rate}")
 ax.axhline(np.log(10), color="black", linewidth=0.8)
-ax.annotate("log 10: nothing learned yet", (99, np.log(10)), (0, 4), ha="right",
-            textcoords="offset points", fontsize=9)
+ax.annotate(
+    "log 10: nothing learned yet",
+    (99, np.log(10)),
+    (0, 4),
+    ha="right",
+    textcoords="offset points",
+    fontsize=9,
+)
 ax.set(xlabel="step", ylabel="training loss", ylim=(0, 3))
 ax.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 0.95))

@@ -9,12 +9,22 @@ z = np.linspace(-8, 8, 401)
 p = 1 / (1 + np.exp(-z))
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.2))
 axes[0].plot(z, -np.log(p), color=BLUE, label=r"cross-entropy $-\log p$")
-axes[0].plot(z, (p - 1) ** 2 / 2, color=ORANGE, linestyle="--", label=r"squared error $(p - 1)^2/2$")
+axes[0].plot(
+    z, (p - 1) ** 2 / 2, color=ORANGE, linestyle="--", label=r"squared error $(p - 1)^2/2$"
+)
 axes[0].set(title="loss where the target is 1", xlabel="score z")
 axes[1].plot(z, p - 1, color=BLUE, label="$p - 1$")
-axes[1].plot(z, (p - 1) * p * (1 - p), color=ORANGE, linestyle="--", label="$(p - 1)\\,p\\,(1 - p)$")
+axes[1].plot(
+    z, (p - 1) * p * (1 - p), color=ORANGE, linestyle="--", label="$(p - 1)\\,p\\,(1 - p)$"
+)
 axes[1].set(title="derivative of the loss by z", xlabel="score z")
-axes[1].annotate("certain and wrong:\nno slope, no learning", (-6, 0), (-7.6, -0.62), fontsize=9,
-                 arrowprops={"arrowstyle": "->"}, va="center")
+axes[1].annotate(
+    "certain and wrong:\nno slope, no learning",
+    (-6, 0),
+    (-7.6, -0.62),
+    fontsize=9,
+    arrowprops={"arrowstyle": "->"},
+    va="center",
+)
 for ax in axes:
     ax.legend()
