@@ -85,7 +85,7 @@ class History(dict[str, list[float]]):
         lines = [
             "  ".join(text.rjust(n) for text, n in zip(row, widths, strict=True)) for row in rows
         ]
-        return "\n".join([self._title(), *lines])
+        return "\n".join([self._title(), *lines]).rstrip()
 
     def _repr_html_(self) -> str:
         head, *rows = self._rows()
