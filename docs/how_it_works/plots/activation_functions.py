@@ -8,7 +8,7 @@ from sknet.activations import Activation
 
 use_style()
 z = np.linspace(-4, 4, 401)
-fig, axes = plt.subplots(1, 2, figsize=(8, 3.2))
+fig, axes = plt.subplots(1, 2, figsize=(7.4, 3))
 styles = {
     "logistic": (BLUE, "-"),
     "tanh": (GREEN, "--"),

@@ -6,7 +6,7 @@ from matplotlib import pyplot as plt
 
 use_style()
 x = np.linspace(0, 1, 401)
-fig, axes = plt.subplots(1, 3, figsize=(9, 2.6), sharey=True)
+fig, axes = plt.subplots(1, 3, figsize=(7.4, 2.3), sharey=True)
 for ax, units in zip(axes, (4, 8, 32), strict=True):
     knots = np.linspace(0, 1, units + 1)
     slopes = np.diff(np.sin(2 * np.pi * knots)) * units

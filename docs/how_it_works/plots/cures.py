@@ -1,12 +1,11 @@
 """The loss of held-out digits with and without cures, and the accuracy with more data."""
 
-import numpy as np
 from figure_style import BLUE, GREEN, GREY, ORANGE, use_style
 from matplotlib import pyplot as plt
 from noisy_digits import X_test, X_train, fit, y_test, y_train
 
 use_style()
-fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.2))
+fig, axes = plt.subplots(1, 2, figsize=(7.4, 3))
 cures = {
     "none": ({}, GREY, "-"),
     "L2 penalty, alpha=0.3": ({"alpha": 0.3}, GREEN, "-."),

@@ -19,7 +19,7 @@ def loss(w):
 
 
 grid = np.stack(np.meshgrid(np.linspace(-0.9, 1.7, 80), np.linspace(-1.2, 1.4, 80)), axis=-1)
-fig, axes = plt.subplots(1, 3, figsize=(9, 3.1), sharey=True)
+fig, axes = plt.subplots(1, 3, figsize=(7.4, 2.8), sharey=True)
 for ax, rate in zip(axes, (0.1, 0.7, 1.5), strict=True):
     path = [np.array([-0.7, 1.1])]
     for _ in range(15):

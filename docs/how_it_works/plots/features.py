@@ -18,7 +18,7 @@ W, V = model.set_params(n_iter_no_change=np.inf).fit(X_train, y_train).coefs_
 largest = np.argsort(-np.linalg.norm(W, axis=0))[:16]
 limit = np.abs(W[:, largest]).max()
 
-fig, axes = plt.subplots(2, 8, figsize=(9, 3))
+fig, axes = plt.subplots(2, 8, figsize=(7.4, 2.7))
 for ax, unit in zip(axes.flat, largest, strict=True):
     order = np.argsort(V[unit])
     image = show_digit(ax, W[:, unit], cmap="PuOr", vmin=-limit, vmax=limit)

@@ -10,7 +10,7 @@ use_style()
 X, y = load_digits(return_X_y=True)
 X, _, y, _ = train_test_split(X / 16, y, random_state=0)
 Y = np.eye(10)[y]
-fig, ax = plt.subplots(figsize=(8, 3.2))
+fig, ax = plt.subplots(figsize=(7.4, 3))
 styles = [(0.01, BLUE, ":"), (0.1, GREEN, "--"), (1, ORANGE, "-"), (4, PINK, "-.")]
 for rate, color, style in styles:
     W, b, losses = np.zeros((64, 10)), np.zeros(10), []

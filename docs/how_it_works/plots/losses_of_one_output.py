@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 use_style()
 z = np.linspace(-8, 8, 401)
 p = 1 / (1 + np.exp(-z))
-fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.2))
+fig, axes = plt.subplots(1, 2, figsize=(7.4, 3))
 axes[0].plot(z, -np.log(p), color=BLUE, label=r"cross-entropy $-\log p$")
 axes[0].plot(
     z, (p - 1) ** 2 / 2, color=ORANGE, linestyle="--", label=r"squared error $(p - 1)^2/2$"
@@ -21,7 +21,7 @@ axes[1].set(title="derivative of the loss by z", xlabel="score z")
 axes[1].annotate(
     "certain and wrong:\nno slope, no learning",
     (-6, 0),
-    (-7.6, -0.62),
+    (-7.8, -0.35),
     fontsize=9,
     arrowprops={"arrowstyle": "->"},
     va="center",

@@ -16,7 +16,7 @@ mean_1, mean_8 = X_train[y_train == 0].mean(axis=0), X_train[y_train == 1].mean(
 w = mean_8 - mean_1
 z = X_test @ w - w @ (mean_1 + mean_8) / 2
 
-fig, axes = plt.subplots(1, 4, figsize=(9, 2.6), width_ratios=[1, 1, 1.2, 2.2])
+fig, axes = plt.subplots(1, 4, figsize=(7.4, 2.3), width_ratios=[1, 1, 1.2, 2.2])
 show_digit(axes[0], mean_1, "average 1")
 show_digit(axes[1], mean_8, "average 8")
 limit = np.abs(w).max()

@@ -16,7 +16,7 @@ x = X[3]
 hidden = np.maximum(x @ model.coefs_[0] + model.intercepts_[0], 0)
 p = model.predict_proba([x])[0]
 
-fig, axes = plt.subplots(1, 3, figsize=(9, 2.7), width_ratios=[1, 2, 1.4])
+fig, axes = plt.subplots(1, 3, figsize=(7.4, 2.4), width_ratios=[1, 2, 1.4])
 show_digit(axes[0], x, "input: 64 pixels")
 axes[1].bar(np.arange(32), hidden, color=BLUE)
 axes[1].set(xlabel="hidden unit", ylabel="activation", title="32 hidden units")

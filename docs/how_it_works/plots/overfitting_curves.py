@@ -11,15 +11,16 @@ loss, validation_loss = model.history_["loss"], model.history_["validation_loss"
 epochs = np.arange(1, len(loss) + 1)
 best = epochs[np.argmin(validation_loss)]
 
-fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.2))
+fig, axes = plt.subplots(1, 2, figsize=(7.4, 3))
 axes[0].plot(epochs, loss, "--", color=ORANGE, label="300 training digits")
 axes[0].plot(epochs, validation_loss, color=BLUE, label="450 held-out digits")
 axes[0].set(title="cross-entropy", ylim=(0, 2.5))
 axes[0].legend(loc="upper right")
 axes[1].plot(epochs, model.history_["validation_score"], color=BLUE)
 axes[1].set(title="accuracy on the held-out digits", ylim=(0.5, 1))
-axes[1].annotate("least held-out loss", (best, 0.55), (6, 0), textcoords="offset points",
-                 color=GREY)  # fmt: skip
+axes[1].annotate(
+    "least held-out loss", (best, 0.55), (6, 0), textcoords="offset points", color=GREY
+)
 for ax in axes:
     ax.axvline(best, color=GREY, linestyle=":", linewidth=1.2)
     ax.set_xlabel("epoch")

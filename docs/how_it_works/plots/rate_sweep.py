@@ -33,7 +33,8 @@ for name, parameters, color, style in solvers:
         losses.append(model.fit(X, y).loss_)
     ax.loglog(rates, losses, style, color=color, ms=5, label=name)
 ax.axhline(np.log(10), color=GREY, linewidth=0.8)
-ax.annotate("log 10: nothing learned", (1.2e-4, np.log(10)), (0, 6), fontsize=9,
-            textcoords="offset points")  # fmt: skip
+ax.annotate(
+    "log 10: nothing learned", (1.2e-4, np.log(10)), (0, 6), fontsize=9, textcoords="offset points"
+)
 ax.set(xlabel="learning rate", ylabel="training loss after 15 epochs", ylim=(4e-3, 20))
 ax.legend(loc="lower left")

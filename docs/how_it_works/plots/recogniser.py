@@ -20,7 +20,7 @@ p = model.predict_proba(X_test)
 wrong = np.flatnonzero(p.argmax(axis=1) != y_test)
 wrong = wrong[np.argsort(-p[wrong].max(axis=1))][:8]
 
-fig = plt.figure(figsize=(9, 3.4))
+fig = plt.figure(figsize=(7.4, 3.1))
 left, right = fig.subfigures(1, 2, width_ratios=[1, 1.1])
 epochs = np.arange(1, 31)
 axes = left.subplots(2, 1, sharex=True)

@@ -4,8 +4,8 @@ from figure_style import BLUE, GREEN, GREY, ORANGE, use_style
 from matplotlib import pyplot as plt
 
 use_style()
-fig, ax = plt.subplots(figsize=(9, 3.4))
-ax.set(xlim=(-1.5, 11.5), ylim=(-3.1, 0.9))
+fig, ax = plt.subplots(figsize=(7.4, 3.1))
+ax.set(xlim=(-1.6, 12), ylim=(-3.1, 0.9))
 ax.axis("off")
 boxes = [
     (0, 0, "a few images", "(page 7)", BLUE),
@@ -17,7 +17,15 @@ boxes = [
 ]
 for x, y, text, pages, color in boxes:
     outline = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": color}
-    ax.text(x, y, f"{text}\n{pages}", ha="center", va="center", bbox={**outline, "linewidth": 1.8})
+    ax.text(
+        x,
+        y,
+        f"{text}\n{pages}",
+        ha="center",
+        va="center",
+        fontsize=9.5,
+        bbox={**outline, "linewidth": 1.8},
+    )
 for start, stop, color in [
     ((1.05, 0), (2.95, 0), BLUE),
     ((7.05, 0), (8.6, 0), BLUE),

@@ -36,7 +36,7 @@ paths = {
     "Adam, rate 0.5": adam(0.5, 0.9, 0.99),
 }
 x, y = np.meshgrid(np.linspace(-10, 4, 100), np.linspace(-2, 2, 60))
-fig, axes = plt.subplots(2, 2, figsize=(9, 4), sharex=True, sharey=True)
+fig, axes = plt.subplots(2, 2, figsize=(7.4, 3.8), sharex=True, sharey=True)
 for ax, (name, path) in zip(axes.flat, paths.items(), strict=True):
     levels = 3 * np.logspace(-2.5, 0, 8)
     ax.contour(x, y, (H[0] * x**2 + H[1] * y**2) / 2, levels, colors=GREY, linewidths=0.5)
