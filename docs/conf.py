@@ -140,4 +140,4 @@ def setup(app: Any) -> None:
     app.connect("source-read", unlink_pages_outside)
     app.connect("autodoc-process-docstring", name_foreign_labels)
     if quick:
-        print(f"Quick: {', '.join(LONG_EXAMPLES)} are shown without being run.")
+        print("Quick: these examples are shown without being run:", *LONG_EXAMPLES)

@@ -86,6 +86,11 @@ def skip_without(needs: str | None) -> None:
         pytest.skip(f"the example needs {needs}")
 
 
+def lines_of(text: str) -> list[str]:
+    """Return the lines without the blanks at their ends, which a page does not show."""
+    return [line.rstrip() for line in text.rstrip().splitlines()]
+
+
 @pytest.mark.parametrize(
     "example", EXAMPLES, ids=lambda e: f"{e.page.relative_to(ROOT).as_posix()}:{e.line}"
 )
@@ -98,7 +103,7 @@ def test_example_runs_alone(example, capsys):
     exec(compile(code, example.page, "exec"), {"__name__": "__main__"})
     printed = capsys.readouterr().out
     if example.output is not None:
-        assert printed.rstrip() == example.output.rstrip()
+        assert lines_of(printed) == lines_of(example.output)
 
 
 PAGE = """\
