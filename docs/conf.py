@@ -57,6 +57,8 @@ copybutton_prompt_is_regexp = True
 autodoc_default_options = {"member-order": "bysource"}
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
+default_role = "literal"  # of names in single backticks
+toc_object_entries_show_parents = "hide"
 # Inherited docstrings refer to scikit-learn's user guide and glossary by their labels.
 FOREIGN_ROLE = re.compile(r":(?:ref|term):`([^`<]+?)(?:\s*<[^`]*>)?`")
 MARKDOWN_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+\.md)(?:#[^)]*)?\)")
@@ -94,6 +96,7 @@ html_title = "sknet"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
+html_sidebars = {"*": []}  # pages without a section around them
 html_theme_options = {
     "logo": {"text": "sknet"},
     "navbar_end": ["theme-switcher"],
