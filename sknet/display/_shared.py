@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isqrt
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,16 @@ def pyplot() -> Any:
 def axes_or_new(ax: Axes | None, figsize: tuple[float, float] | None = None) -> Axes:
     """Return the axes given, or the axes of a new figure that makes room for all labels."""
     plt = pyplot()
-    return plt.subplots(figsize=figsize, layout="constrained")[1] if ax is None else ax
+    if ax is None:
+        return plt.subplots(figsize=figsize, layout="constrained")[1]
+    return check_axes(ax)
+
+
+def check_axes(ax: Any) -> Axes:
+    """Return the axes, or raise if they are something else, such as several axes."""
+    if not hasattr(ax, "get_figure"):
+        raise TypeError(f"ax must be one matplotlib Axes or None, got {type(ax).__name__}.")
+    return ax
 
 
 def unwrap(estimator: Any) -> tuple[Any, list[Pipeline]]:
@@ -89,7 +99,12 @@ def perceptron(estimator: Any) -> tuple[Any, list[Pipeline]]:
 
 def shape_of_image(n_features: int, image_shape: tuple[int, int] | None) -> tuple[int, int]:
     """Return the height and width of images, or raise if the features do not fill them."""
-    height, width = image_shape or (isqrt(n_features), isqrt(n_features))
+    try:
+        height, width = map(index, image_shape or (isqrt(n_features), isqrt(n_features)))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"image_shape={image_shape!r}, but two integers are needed: (height, width)."
+        ) from error
     if height < 1 or width < 1 or height * width != n_features:
         raise ValueError(
             f"{n_features} features do not fill an image of {height} x {width} pixels: give "

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.base import is_classifier
 
-from sknet.display._shared import COLORS, pyplot, unwrap
+from sknet.display._shared import COLORS, check_axes, pyplot, unwrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
 
 # Panels below that of the loss, and their heights. Its own is the unit.
 HEIGHTS = {"loss": 1.0, "score": 0.6, "learning rate": 0.4}
@@ -47,7 +46,7 @@ class LossCurveDisplay:
     learning_rate_curve : array-like of shape (n_epochs,), default=None
         Mean learning rate of each epoch.
     name : str, default=None
-        Name of the estimator in the legend. None shows no name.
+        Name of the estimator in the legend. None, or '', shows no name.
     score_name : str, default=None
         Label of the axis of the scores. None is for "Score".
 
@@ -211,39 +210,16 @@ class LossCurveDisplay:
                     f"log_scale=True, but the lowest loss is {np.nanmin(losses):.4g}, and a "
                     "logarithmic axis shows numbers above zero only: use log_scale=False."
                 )
-        axes = self._new_axes(curves) if ax is None else _panels_with(ax)
+        axes = self._new_axes(curves) if ax is None else _panels_with(check_axes(ax))
         self.ax_, self.figure_ = axes["loss"], axes["loss"].figure
         self.score_ax_, self.learning_rate_ax_ = axes.get("score"), axes.get("learning rate")
 
-        n_drawn = sum(line.get_gid() == "training_loss" for line in self.ax_.lines)
-        n_epochs = len(curves["training_loss"])
-        style = {
-            "color": COLORS[n_drawn % len(COLORS)],
-            "marker": MARKERS[n_drawn % len(MARKERS)] if n_epochs > 1 else "o",
-            "markersize": 5,
-            "markevery": max(1, n_epochs // N_MARKERS),
-            **line_kwargs,
-        }
         name = self.name if name is None else name
-        self.lines_: dict[str, Line2D] = {}
-        for curve, values in curves.items():
-            panel = _panel_of(curve)
-            if panel in axes:
-                is_validation = curve.startswith("validation")
-                self.lines_[curve] = self._draw(
-                    axes[panel],
-                    curve,
-                    values,
-                    {
-                        "linestyle": "--" if is_validation else "-",
-                        "label": _label(name, "validation" if is_validation else "training"),
-                        **style,
-                    },
-                )
+        self._draw_lines(axes, curves, name, line_kwargs)
         self._label_axes(axes, log_scale)
-        self._mark_best_epoch(axes, name)
+        self._mark_best_epoch(axes, curves, name)
         handles, _ = self.ax_.get_legend_handles_labels()
-        if len(handles) > 1 or name is not None:
+        if len(handles) > 1 or name:
             self.ax_.legend(handles=handles)
         return self
 
@@ -284,12 +260,36 @@ class LossCurveDisplay:
             ax.set_label(panel)
         return dict(zip(panels, axes[:, 0], strict=True))
 
-    @staticmethod
-    def _draw(ax: Axes, curve: str, values: np.ndarray, style: dict[str, Any]) -> Line2D:
-        epochs = np.arange(1, len(values) + 1, dtype=np.int64)
-        (line,) = ax.plot(epochs, values, **style)
-        line.set_gid(curve)
-        return line
+    def _draw_lines(
+        self,
+        axes: dict[str, Axes],
+        curves: dict[str, np.ndarray],
+        name: str | None,
+        line_kwargs: dict[str, Any],
+    ) -> None:
+        from matplotlib.cbook import normalize_kwargs
+        from matplotlib.lines import Line2D
+
+        epochs = np.arange(1, len(self.loss_curve) + 1, dtype=np.int64)
+        n_before = sum(line.get_gid() == "training_loss" for line in self.ax_.lines)
+        self.lines_ = {}
+        for curve, values in curves.items():
+            if _panel_of(curve) not in axes:
+                continue
+            is_validation = curve.startswith("validation")
+            is_point = np.isfinite(values).sum() == 1  # no line would be seen
+            style = {
+                "color": COLORS[n_before % len(COLORS)],
+                "marker": "o" if is_point else MARKERS[n_before % len(MARKERS)],
+                "markersize": 5,
+                "markevery": 1 if is_point else max(1, len(epochs) // N_MARKERS),
+                "linestyle": "--" if is_validation else "-",
+                "label": _label(name, "validation" if is_validation else "training"),
+                **normalize_kwargs(line_kwargs, Line2D),
+            }
+            (line,) = axes[_panel_of(curve)].plot(epochs, values, **style)
+            line.set_gid(curve)  # by which the next display counts those before it
+            self.lines_[curve] = line
 
     def _label_axes(self, axes: dict[str, Axes], log_scale: bool) -> None:
         from matplotlib.ticker import MaxNLocator
@@ -302,11 +302,13 @@ class LossCurveDisplay:
             self.ax_.set_yscale("log")
         list(axes.values())[-1].set_xlabel("Epoch")
 
-    def _mark_best_epoch(self, axes: dict[str, Axes], name: str | None) -> None:
+    def _mark_best_epoch(
+        self, axes: dict[str, Axes], curves: dict[str, np.ndarray], name: str | None
+    ) -> None:
         self.best_epoch_ = None
-        if self.validation_scores is None or not np.isfinite(self.validation_scores).any():
+        scores = curves.get("validation_score", np.array([]))
+        if not np.isfinite(scores).any():
             return
-        scores = self._curves()["validation_score"]
         self.best_epoch_ = int(np.nanargmax(np.where(np.isfinite(scores), scores, np.nan))) + 1
         label = _label(name, f"best epoch, {self.best_epoch_}")
         for panel, ax in axes.items():
@@ -332,7 +334,7 @@ def _panels_with(ax: Axes) -> dict[str, Axes]:
 
 
 def _label(name: str | None, what: str) -> str:
-    return what.capitalize() if name is None else f"{name}: {what}"
+    return f"{name}: {what}" if name else what.capitalize()
 
 
 def _score_name(network: Any) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_scalar
 
 from sknet.display._shared import NEGATIVE, POSITIVE, axes_or_new, one_row, perceptron
+from sknet.estimators.base import BaseMLP
 from sknet.inspection import HiddenLayers
 
 if TYPE_CHECKING:
@@ -135,7 +138,8 @@ class NetworkDisplay:
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         TypeError
-            If X is given and the network is not one of sknet.
+            If X is given and the network is not one of sknet, or if `max_units`
+            is no integer.
         ValueError
             If the estimator has no weights, if X is not one row with its
             features, if a name is missing, or if `max_units` is below 2.
@@ -175,11 +179,12 @@ class NetworkDisplay:
 
         Raises
         ------
+        TypeError
+            If `max_units` is no integer.
         ValueError
             If a name is missing, or if `max_units` is below 2.
         """
-        if max_units < 2:
-            raise ValueError(f"max_units={max_units}, but at least two units must be drawn.")
+        check_scalar(max_units, "max_units", Integral, min_val=2)
         weights = [np.asarray(W) for W in self.weights]
         sizes = [len(weights[0]), *(W.shape[1] for W in weights)]
         ends = {
@@ -318,9 +323,10 @@ def _names(parameter: str, names: Sequence[str] | None, letter: str, n_units: in
 
 def _layer_names(network: Any) -> list[str]:
     """Return what is written above each layer: its size, and its activation function."""
-    hidden = network.activation
     sizes = [W.shape[1] for W in network.coefs_]
-    names = [hidden] * (len(sizes) - 1) if isinstance(hidden, str) else list(hidden)
+    # The parameter may have been set anew since the fit; scikit-learn keeps nothing else.
+    is_ours = isinstance(network, BaseMLP)
+    names = network._spec().activations if is_ours else [network.activation] * (len(sizes) - 1)
     kinds = ["unit"] * (len(sizes) - 1) + ["output"]
     titles = [
         f"{n:,} {kind}{'' if n == 1 else 's'}\n{name}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import is_classifier
+from sklearn.utils import _safe_indexing
 
 from sknet.display._shared import (
     NEGATIVE,
@@ -209,7 +210,7 @@ class SaliencyDisplay:
         SaliencyDisplay
             The display itself.
         """
-        self.ax_ = axes_or_new(ax, (4.6, 4.0))
+        self.ax_ = axes_or_new(ax, (4.6, 4.0))  # raises if there is no matplotlib
         self.figure_ = self.ax_.figure
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
@@ -245,11 +246,11 @@ class SaliencyDisplay:
 
 def _expected_gradients(network: Any, x: Any, background: Any, target: Any) -> np.ndarray:
     """Return the expected gradients of one row: each integral is a sum by the midpoint rule."""
-    difference = np.asarray(x, dtype=float) - np.asarray(background, dtype=float)
-    total = np.zeros_like(difference)
+    start = np.asarray(background, dtype=float)
+    difference = np.asarray(x, dtype=float) - start
+    total = np.zeros_like(start)
     for k in range(N_STEPS):
-        share = (k + 0.5) / N_STEPS
-        points = np.asarray(background, dtype=float) + share * difference
+        points = start + (k + 0.5) / N_STEPS * difference
         total += input_gradients(network, _like(x, points), target)
     return (difference * total / N_STEPS).mean(axis=0)
 
@@ -284,13 +285,13 @@ def _thinned(background: Any, n_features: int) -> Any:
             "needed."
         )
     rows = np.unique(np.linspace(0, shape[0] - 1, MOST_BACKGROUND).astype(np.int64))
-    chosen = background.iloc[rows] if hasattr(background, "iloc") else background[rows]
+    chosen = _safe_indexing(background, rows)
     return chosen.toarray() if sp.issparse(chosen) else chosen
 
 
 def _like(x: Any, points: np.ndarray) -> Any:
     """Return points as a data frame if the row x is one."""
-    return type(x)(points, columns=x.columns) if hasattr(x, "columns") else points
+    return type(x)(dict(zip(x.columns, points.T, strict=True))) if hasattr(x, "columns") else points
 
 
 def _predicted_class(network: Any, inputs: Any) -> Any:

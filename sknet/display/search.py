@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sknet.display._shared import pyplot
+from sknet.display._shared import check_axes, pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -141,7 +141,8 @@ class SearchDisplay:
             If it is no search, and has no `cv_results_`.
         ValueError
             If it varied fewer than two parameters, has none of that name, or
-            tried more than 30 values of one. If there is no such metric.
+            tried more than 30 values of one. If there is no such metric. If
+            `time_ax` is given without `ax`.
         """
         check_is_fitted(search)
         if not hasattr(search, "cv_results_"):
@@ -193,16 +194,25 @@ class SearchDisplay:
         -------
         SearchDisplay
             The display itself.
+
+        Raises
+        ------
+        ValueError
+            If `time_ax` is given without `ax`.
         """
         plt = pyplot()
+        if ax is None and time_ax is not None:
+            raise ValueError("time_ax is given without ax: give both, or neither.")
         if ax is None:
             n_rows, n_columns = self.scores.shape
-            width, height = 2.5 + 0.65 * n_columns, 1.7 + 0.45 * n_rows
+            width = min(max(3.6, 2.5 + 0.65 * n_columns), 8)
+            height = min(max(2.8, 1.7 + 0.45 * n_rows), 8)
             _, (ax, time_ax) = plt.subplots(
-                1, 2, sharey=True, figsize=(2 * max(width, 3.6), max(height, 2.8)),
-                layout="constrained",
-            )  # fmt: skip
-        self.ax_, self.time_ax_, self.figure_ = ax, time_ax, ax.figure
+                1, 2, sharey=True, figsize=(2 * width, height), layout="constrained"
+            )
+        self.ax_ = check_axes(ax)
+        self.time_ax_ = None if time_ax is None else check_axes(time_ax)
+        self.figure_ = self.ax_.figure
         name = self.score_name or "score"
         self.image_ = self._draw(ax, self.scores, f"Mean test {name}", 4, image_kwargs)
         self.time_image_ = None
@@ -215,34 +225,42 @@ class SearchDisplay:
     def _draw(
         self, ax: Axes, numbers: np.ndarray, title: str, n_digits: int, image_kwargs: dict[str, Any]
     ) -> AxesImage:
-        from matplotlib.patches import Rectangle
-        from matplotlib.patheffects import withStroke
-
         style = {"cmap": "cividis", "aspect": "auto", **image_kwargs}
         image = ax.imshow(np.ma.masked_invalid(numbers), **style)
         ax.figure.colorbar(image, ax=ax)
         rows, columns = ([_text(value) for value in values] for values in self.values)
         ax.set_yticks(range(len(rows)), rows)
-        is_long = sum(map(len, columns)) > 30
-        ax.set_xticks(range(len(columns)), columns, rotation=45 if is_long else 0)
+        ax.set_xticks(range(len(columns)), columns)
+        if sum(map(len, columns)) > 30:
+            for label in ax.get_xticklabels():
+                label.set(rotation=45, ha="right", rotation_mode="anchor")
         ax.set(title=title, xlabel=_short_names(self.parameters)[1])
         if max(numbers.shape) <= MOST_WITH_TEXT:
-            for i, j in product(*map(range, numbers.shape)):
-                if np.isfinite(numbers[i, j]):
-                    r, g, b, _ = image.cmap(image.norm(numbers[i, j]))
-                    # Black or white, whichever stands out from the cell.
-                    color = "black" if 0.299 * r + 0.587 * g + 0.114 * b > 0.5 else "white"
-                    text = _rounded(numbers[i, j], n_digits)
-                    ax.text(j, i, text, color=color, ha="center", va="center")
+            _write_numbers(image, numbers, n_digits)
         if self.best is not None:
-            row, column = self.best
-            # White on black, so that it stands out from any cell.
-            frame = Rectangle(
-                (column - 0.46, row - 0.46), 0.92, 0.92, fill=False, edgecolor="white", linewidth=2
-            )
-            frame.set_path_effects([withStroke(linewidth=5, foreground="black")])
-            ax.add_patch(frame)
+            _frame(ax, *self.best)
         return image
+
+
+def _write_numbers(image: AxesImage, numbers: np.ndarray, n_digits: int) -> None:
+    for i, j in product(*map(range, numbers.shape)):
+        if np.isfinite(numbers[i, j]):
+            r, g, b, _ = image.cmap(image.norm(numbers[i, j]))
+            # Black or white, whichever stands out from the cell.
+            color = "black" if 0.299 * r + 0.587 * g + 0.114 * b > 0.5 else "white"
+            text = _rounded(numbers[i, j], n_digits)
+            image.axes.text(j, i, text, color=color, ha="center", va="center")
+
+
+def _frame(ax: Axes, row: int, column: int) -> None:
+    """Draw a frame in a cell: white with black edges, so that it stands out from any colour."""
+    from matplotlib.patches import Rectangle
+    from matplotlib.patheffects import withStroke
+
+    corner, size = (column - 0.46, row - 0.46), 0.92
+    frame = Rectangle(corner, size, size, fill=False, edgecolor="white", linewidth=2)
+    frame.set_path_effects([withStroke(linewidth=5, foreground="black")])
+    ax.add_patch(frame)
 
 
 def _two_parameters(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from math import ceil, sqrt
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from sklearn.utils import check_scalar
 
 from sknet.display._shared import axes_or_new, perceptron, shape_of_image
 
@@ -115,6 +117,8 @@ class WeightsDisplay:
         ------
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
+        TypeError
+            If `n_units` is no integer.
         ValueError
             If the estimator has no weights, if `n_units` is below 1, or if the
             number of features is not the number of pixels of an image.
@@ -142,14 +146,16 @@ class WeightsDisplay:
 
         Raises
         ------
+        TypeError
+            If `n_units` is no integer.
         ValueError
             If `n_units` is below 1, or if the number of features is not the
             number of pixels of an image.
         """
         weights = np.asarray(self.weights)
         height, width = shape_of_image(weights.shape[0], self.image_shape)
-        if self.n_units is not None and self.n_units < 1:
-            raise ValueError(f"n_units={self.n_units}, but at least one unit must be shown.")
+        if self.n_units is not None:
+            check_scalar(self.n_units, "n_units", Integral, min_val=1)
         norms = np.linalg.norm(weights, axis=0)
         self.units_ = np.argsort(-norms, kind="stable")[: self.n_units]
         n_shown = len(self.units_)

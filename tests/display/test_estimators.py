@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+from matplotlib.figure import Figure
 from pictures import network
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -17,9 +18,9 @@ from sknet import LossCurveDisplay, NetworkDisplay, SaliencyDisplay, SearchDispl
 OF_NETWORKS = [LossCurveDisplay, NetworkDisplay, SaliencyDisplay, WeightsDisplay]
 
 
-def draw(display, estimator):
+def draw(display, estimator, **arguments):
     row = {"X": [0.0] * 64} if display is SaliencyDisplay else {}
-    return display.from_estimator(estimator, **row)
+    return display.from_estimator(estimator, **row, **arguments)
 
 
 def test_all_displays_are_public():
@@ -40,6 +41,13 @@ def test_unfitted_estimator_is_refused(display):
 def test_other_objects_are_refused(display):
     with pytest.raises(TypeError, match="not an estimator"):
         draw(display, 42)
+
+
+@pytest.mark.parametrize("display", OF_NETWORKS)
+def test_several_axes_are_refused(display, fitted):
+    axes = Figure().subplots(2)
+    with pytest.raises(TypeError, match="ax must be one matplotlib Axes or None, got ndarray"):
+        draw(display, fitted, ax=axes)
 
 
 @pytest.mark.parametrize("display", OF_NETWORKS)

@@ -111,6 +111,18 @@ def test_validation_that_came_later_belongs_to_the_last_epochs(small):
     assert display.best_epoch_ == 4 + np.argmax(net.validation_scores_)
 
 
+def test_a_single_epoch_is_seen():
+    lines = LossCurveDisplay([3.0, 2.0, 1.0], [0.5]).plot().lines_
+    assert lines["training_loss"].get_marker() == ""
+    assert lines["validation_score"].get_marker() == "o"
+    assert lines["validation_score"].get_markevery() == 1
+
+
+def test_short_names_of_styles(fitted):
+    line = LossCurveDisplay.from_estimator(fitted, c="red", lw=3, ls=":").lines_["training_loss"]
+    assert (line.get_color(), line.get_linewidth(), line.get_linestyle()) == ("red", 3, ":")
+
+
 def test_log_scale(stopped):
     display = LossCurveDisplay.from_estimator(stopped, log_scale=True)
     assert display.ax_.get_yscale() == "log"

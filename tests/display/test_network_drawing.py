@@ -69,6 +69,11 @@ def test_names(net, iris):
         assert overlaps(drawn.ax_.texts) == []
 
 
+def test_activations_are_those_that_were_fitted(iris):
+    net = network().fit(*iris).set_params(activation=("tanh", "tanh"))
+    assert "6 units\nrelu" in texts(NetworkDisplay.from_estimator(net))
+
+
 def test_names_of_columns(iris):
     pd = pytest.importorskip("pandas", reason="needs pandas")
     frame = pd.DataFrame(iris[0], columns=["a", "b", "c", "d"])
@@ -176,7 +181,7 @@ def test_dark_pages(net, iris):
 def test_bad_input_is_refused(net):
     with pytest.raises(ValueError, match=r"X has the shape \(3,\), but one sample of 4"):
         NetworkDisplay.from_estimator(net, [1, 2, 3])
-    with pytest.raises(ValueError, match="max_units=1"):
+    with pytest.raises(ValueError, match="max_units == 1, must be >= 2"):
         NetworkDisplay.from_estimator(net, max_units=1)
     with pytest.raises(ValueError, match="feature_names has 2 names, but the network has 4"):
         NetworkDisplay.from_estimator(net, feature_names=["a", "b"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import sklearn.neural_network
 from matplotlib.colors import to_rgb
 from numpy.testing import assert_allclose, assert_array_equal
@@ -12,7 +13,7 @@ from pictures import cut_off, network
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, MinMaxScaler
 
 import sknet
 from sknet import SaliencyDisplay, input_gradients
@@ -49,20 +50,32 @@ def test_colours_are_signs_and_sizes(fitted, small):
         assert_array_equal(marked, sign * display.saliency >= limit / 4)
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
-def test_expected_gradients_add_up_to_the_score(activation, small):
-    """Completeness: the sum is the score less the mean score of the background."""
-    X, y = small
-    net = network(activation=activation).fit(X, y)
+def excess(net, X) -> tuple[float, float]:
+    """Return by how much the sum exceeds what it should be, and what it should be.
+
+    By completeness that is the score less the mean score of the background.
+    """
     display = SaliencyDisplay.from_estimator(net, X[3], background=X)
-    scores = net.decision_function(X)
-    c = net.predict(X[3:4])[0]
-    expected = scores[3, c] - scores[:, c].mean()
-    # The error of the midpoint rule with steps h is h^2/24 times the second derivative along the
-    # path, for tanh; relu has kinks, each of which is misplaced by half a step at most. Both are
-    # small beside a score that the steps of a rule of first order would miss by 1 / N_STEPS.
-    assert abs(display.saliency.sum() - expected) < abs(expected) / N_STEPS
-    assert display.colorbar_.ax.get_ylabel() == "Contribution to the score"
+    scores = net.decision_function(X)[:, net.predict(X[3:4])[0]]
+    expected = scores[3] - scores.mean()
+    return display.saliency.sum() - expected, expected
+
+
+def test_expected_gradients_add_up_to_the_score(small, monkeypatch):
+    """The error of the midpoint rule is of second order: half the step leaves a quarter."""
+    X, y = small
+    net = network(activation="tanh").fit(X, y)
+    error, expected = excess(net, X)
+    assert abs(error) < 1e-3 * abs(expected)
+    monkeypatch.setattr("sknet.display.saliency.N_STEPS", 2 * N_STEPS)
+    assert 0.2 < excess(net, X)[0] / error < 0.3
+
+
+def test_expected_gradients_of_kinks_add_up_to_the_score(small):
+    """A kink within a step is misplaced by half of it at most, so the error is below a step's."""
+    X, y = small
+    error, expected = excess(network().fit(X, y), X)
+    assert abs(error) < abs(expected) / N_STEPS
 
 
 def test_expected_gradients_of_a_linear_network_are_exact(small):
@@ -104,17 +117,28 @@ def test_steps_that_move_features_are_refused(step, small):
         SaliencyDisplay.from_estimator(model, small[0][3])
 
 
-def test_data_frames(small):
-    pd = pytest.importorskip("pandas", reason="needs pandas")
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.filterwarnings("error:X does not have valid feature names")
+def test_data_frames(library, small):
+    frames = pytest.importorskip(library, reason=f"needs {library}")
     X, y = small
-    frame = pd.DataFrame(X, columns=[f"pixel {j}" for j in range(64)])
-    for model in (network(), make_pipeline(StandardScaler(), network())):
-        model.fit(frame, y)
-        display = SaliencyDisplay.from_estimator(model, frame.iloc[[3]], background=frame)
-        model.fit(X, y)
-        plain = SaliencyDisplay.from_estimator(model, X[3], background=X)
+    frame = frames.DataFrame({f"pixel {j}": X[:, j] for j in range(64)})
+    row = frame[3:4]
+    for model in (network(), make_pipeline(MinMaxScaler(), network())):
+        plain = SaliencyDisplay.from_estimator(model.fit(X, y), X[3], background=X)
+        display = SaliencyDisplay.from_estimator(model.fit(frame, y), row, background=frame)
         # Sums of rows in another order differ by their rounding.
         assert_allclose(display.saliency, plain.saliency, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", [sp.csr_matrix, np.ndarray.tolist])
+def test_sparse_rows_and_lists(kind, small):
+    X, y = small
+    model = make_pipeline(MaxAbsScaler(), network()).fit(X, y)
+    plain = SaliencyDisplay.from_estimator(model, X[3], background=X)
+    display = SaliencyDisplay.from_estimator(model, kind(X[3:4]), background=kind(X))
+    assert_allclose(display.saliency, plain.saliency, rtol=0, atol=1e-13)
+    assert_array_equal(display.image, plain.image)
 
 
 def test_regressors(diabetes):

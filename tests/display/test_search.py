@@ -243,6 +243,8 @@ def test_axes_given(search):
     display = SearchDisplay.from_estimator(search, ax=ax)
     assert display.ax_ is ax
     assert display.time_ax_ is display.time_image_ is None
+    with pytest.raises(ValueError, match="time_ax is given without ax"):
+        display.plot(time_ax=ax)
 
 
 def test_large_grids():

@@ -111,6 +111,14 @@ def test_image_shape_must_fit_the_features(fitted, diabetes):
     assert display.images_[0].get_array().shape == (2, 5)
 
 
+@pytest.mark.parametrize("shape", [8, (8,), (8, 8, 1), (8.0, 8.0), "ab"])
+def test_image_shape_must_be_two_integers(fitted, shape):
+    with pytest.raises(ValueError, match="two integers are needed"):
+        WeightsDisplay.from_estimator(fitted, image_shape=shape)
+
+
 def test_at_least_one_unit_is_shown(fitted):
-    with pytest.raises(ValueError, match="n_units=0"):
+    with pytest.raises(ValueError, match="n_units == 0, must be >= 1"):
         WeightsDisplay.from_estimator(fitted, n_units=0)
+    with pytest.raises(TypeError, match="n_units must be an instance of"):
+        WeightsDisplay.from_estimator(fitted, n_units=2.5)

@@ -11,6 +11,8 @@ from sknet import (
     LossCurveDisplay,
     MLPClassifier,
     MLPRegressor,
+    NetworkDisplay,
+    SaliencyDisplay,
     WeightsDisplay,
     input_gradients,
 )
@@ -58,6 +60,9 @@ def classify(X: np.ndarray, y: np.ndarray) -> float:
     gradients: np.ndarray = input_gradients(model, X, target=1, multiply_by_inputs=True)
     LossCurveDisplay.from_estimator(model)
     WeightsDisplay.from_estimator(model, image_shape=(1, 5))
+    SaliencyDisplay.from_estimator(model, X[0], image_shape=(1, 5), background=X)
+    drawn: list[np.ndarray] = NetworkDisplay.from_estimator(model, X[0], max_units=4).units_
+    units += sum(map(len, drawn))
     print(scores, probabilities, curve, weights, units, validation, history, features, gradients)
     return model.loss_
 
