@@ -59,10 +59,6 @@ autodoc_typehints = "none"
 numpydoc_show_class_members = False
 default_role = "literal"  # of names in single backticks
 toc_object_entries_show_parents = "hide"
-# Inherited docstrings refer to scikit-learn's user guide and glossary by their labels.
-FOREIGN_ROLE = re.compile(r":(?:ref|term):`([^`<]+?)(?:\s*<[^`]*>)?`")
-MARKDOWN_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+\.md)(?:#[^)]*)?\)")
-PLOT = re.compile(r"^```\{plot\}(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 nitpick_ignore_regex = [
     # Classes and functions of other projects, whose pages are not at hand when this is built.
     ("py:.*", r"(sklearn|numpy|scipy|matplotlib|joblib|numba|pandas)\..*"),
@@ -108,11 +104,15 @@ html_theme_options = {
     "footer_end": [],
 }
 
+FOREIGN_ROLE = re.compile(r":(?:ref|term):`([^`<]+?)(?:\s*<[^`]*>)?`")
+MARKDOWN_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+\.md)(?:#[^)]*)?\)")
+PLOT = re.compile(r"^```\{plot\}(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
+
 
 def name_foreign_labels(
     app: Any, kind: str, name: str, thing: Any, options: Any, lines: list[str]
 ) -> None:
-    """Replace references to labels of scikit-learn's pages by their texts."""
+    """Replace references to labels of scikit-learn's pages, which docstrings inherit, by texts."""
     lines[:] = [FOREIGN_ROLE.sub(r"\1", line) for line in lines]
 
 
