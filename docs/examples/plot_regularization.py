@@ -64,7 +64,9 @@ for (upper, lower), (name, (values, _)) in zip(axes.T, settings.items(), strict=
         ax.grid(alpha=0.3)
 axes[0, 0].set(ylabel="Accuracy")
 axes[1, 0].set(ylabel="Log-loss of the test digits", yscale="log")
-axes[0, 0].legend()
+axes[1, 0].set_yticks([0.2, 0.3, 0.4, 0.6], labels=["0.2", "0.3", "0.4", "0.6"])
+axes[1, 0].minorticks_off()
+axes[0, 1].legend(loc="center")
 
 # %%
 # In small doses all three help a little, and in large ones they keep the network from learning even
