@@ -425,7 +425,7 @@ class Softplus(Activation, name="softplus"):
 
 
 class Softsign(Activation, name="softsign"):
-    """Softsign: f(z) = z / (1 + |z|), f'(z) = (1 - |f(z)|)**2.
+    """Softsign: f(z) = z / (1 + abs(z)), f'(z) = (1 - abs(f(z)))**2.
 
     References
     ----------

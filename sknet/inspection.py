@@ -52,7 +52,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         The fitted network.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features seen in `fit`. It exists only if X had feature
         names that are all strings.
 
@@ -150,7 +150,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        input_features : array-like of str of shape (n_features_in_,), default=None
+        input_features : array-like of str of shape (`n_features_in_`,), default=None
             Names of the features. They are only checked against those seen in `fit`.
 
         Returns

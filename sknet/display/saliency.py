@@ -121,7 +121,7 @@ class SaliencyDisplay:
 
         Without a background, the saliency is the gradient d score / d x: how the
         score reacts to a small change of each pixel. With one, it is the
-        expected gradient [1]_, the mean over rows x' of the background of
+        expected gradient, the mean over rows x' of the background of
 
             (x - x') * integral of d score / d x at x' + a (x - x') over a from 0 to 1.
 

@@ -193,7 +193,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Number of training samples seen in all calls.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X was a data frame with names that are
         strings.
     n_layers_ : int
