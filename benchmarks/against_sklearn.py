@@ -1,14 +1,15 @@
-"""sknet against scikit-learn's MLP, task by task, one thread each: the table of the README.
+"""sknet against scikit-learn's MLP, task by task, one thread each.
 
 Usage::
 
     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python benchmarks/against_sklearn.py
     python benchmarks/against_sklearn.py --only digits sgd   # tasks with such a word
     python benchmarks/against_sklearn.py --grid --markdown
-    python benchmarks/against_sklearn.py --update README.md  # rewrites the block in there
+    python benchmarks/against_sklearn.py --grid --update     # rewrites the tables of the pages
 
 MNIST takes part where ``--data`` or the environment variable SKNET_DATA says
-where it is. The block of a page stands between `BEGIN` and `END`, see below.
+where it is. ``--update`` writes the whole table into ``docs/performance.md``
+and a few of its rows into the README, between the marks `BEGIN` and `END`.
 """
 
 from __future__ import annotations
@@ -40,22 +41,61 @@ from sklearn.exceptions import ConvergenceWarning
 import sknet
 
 BEGIN, END = "<!-- benchmark: begin -->", "<!-- benchmark: end -->"
+ROOT = Path(__file__).resolve().parents[1]
+# The rows of the README: defaults, a deeper net, a regression, a larger net, a search.
+FEW = (
+    "digits, all defaults, float64",
+    "digits, 50 epochs, 64-128-64-10, batch 32, float64",
+    "diabetes (442 x 10), regressor, 100 epochs, float64",
+    "MNIST, 3 epochs, 784-128-10, batch 128, float64",
+    "digits, GridSearchCV, 16 candidates x 5 folds of 20 epochs, float64",
+)
 SAME = 1e-10  # loss curves this close, relatively, differ by the order of sums only
 SEEDS = range(5)
 COLUMNS = {
-    "task": 66, "scikit-learn (ms)": 10, "sknet (ms)": 10, "ratio [min-max]": 20,
+    "task": 66, "scikit-learn (ms)": 10, "sknet (ms)": 10, "times as fast [range]": 21,
     "same model? (loss differs by)": 14,
 }  # fmt: skip
 LEGEND = (
-    "One thread on both sides, same `random_state`. Times are medians over pairs run in turn; the "
-    "ratio says how many times faster sknet is, median and range over the pairs. The last column "
-    "gives the largest relative difference between the loss curves (for L-BFGS, of the last loss; "
-    "for predictions, of the probabilities; for the grid, of the mean scores). In float32, and "
-    "with L-BFGS, rounding can grow during training: there it gives the largest difference over "
-    f"{len(SEEDS)} seeds and, in brackets, that between scikit-learn and itself when X changes in "
-    "its last bit (inf: another number of epochs). "
-    "Compilation is not in the times: `benchmarks/startup.py` measures it."
+    "One thread on both sides, same `random_state`. Times are medians over pairs run in turn. "
+    "Times as fast: scikit-learn's time over sknet's, median and range of the pairs. The last "
+    "column gives the largest relative difference between the loss curves (for L-BFGS, of the "
+    "last loss; for predictions, of the probabilities; for the grid, of the mean scores). In "
+    "float32, and with L-BFGS, rounding can grow during training: there it gives the largest "
+    f"difference over {len(SEEDS)} seeds and, in brackets, that between scikit-learn and itself "
+    "when X changes in its last bit (inf: another number of epochs). Compilation is not in the "
+    "times: `benchmarks/startup.py` measures it."
 )
+
+
+def legend_of_few(rows: list[list[str]]) -> str:
+    """Return what the README says below its table, with the range of all rows."""
+    ratios = [float(row[3].split()[0]) for row in rows]
+    return (
+        "One thread on both sides; medians over pairs run in turn. The same model means that the "
+        "loss curves of both (for the grid, the mean scores) differ by rounding alone. The whole "
+        f"table has {len(ratios)} tasks, among them float32, sparse data, L-BFGS and predictions: "
+        f"sknet was {min(ratios):.1f} to {max(ratios):.1f} times as fast."
+    )
+
+
+def update(rows: list[list[str]], conditions: str, root: Path = ROOT) -> None:
+    """Write all rows into the page on performance, and a few of them into the README."""
+    columns = [title.removesuffix(" [range]") for title in COLUMNS]
+    few = [[cell.partition(" [")[0] for cell in row] for row in rows if row[0] in FEW]
+    date_and_machine = f"{conditions.partition(';')[0]}."
+    for page, *parts in (
+        (root / "docs" / "performance.md", as_markdown(list(COLUMNS), rows), LEGEND, conditions),
+        (
+            root / "README.md",
+            as_markdown(columns, few),
+            legend_of_few(rows),
+            date_and_machine,
+        ),
+    ):
+        before, after = around_block(page, BEGIN, END)
+        block = "\n\n".join([BEGIN, *parts, END])
+        page.write_text(f"{before}{block}{after}", encoding="utf-8")
 
 
 def tasks(options: argparse.Namespace) -> Iterator[Task]:
@@ -111,13 +151,16 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--grid", action="store_true", help="run the grid search as well")
     parser.add_argument("--repeats", type=int, default=5, help="pairs at least (default 5)")
     parser.add_argument("--markdown", action="store_true", help="print the Markdown as well")
-    parser.add_argument("--update", type=Path, metavar="PAGE", help="rewrite the block of a page")
+    parser.add_argument(
+        "--update", action="store_true", help="rewrite the tables of README and docs/performance.md"
+    )
     options = parser.parse_args()
     if options.update:
-        if options.only:
-            parser.error("--update writes the whole table: leave out --only")
+        if options.only or not options.grid:
+            parser.error("--update writes the whole table: give --grid, leave out --only")
         # An unfit page is to be known before measuring, not after.
-        around_block(options.update, BEGIN, END)
+        for page in ("README.md", "docs/performance.md"):
+            around_block(ROOT / page, BEGIN, END)
     return options
 
 
@@ -142,13 +185,11 @@ def main() -> None:
             f"Measured on {datetime.now(UTC):%Y-%m-%d}, {options.repeats} pairs or more of each: "
             f"{machine()}."
         )
-    body = as_markdown(list(COLUMNS), [row for row, _ in measured])
-    block = f"\n{body}\n\n{LEGEND}\n\n{conditions}\n"
+    rows = [row for row, _ in measured]
     if options.markdown:
-        print(block)
+        print(f"\n{as_markdown(list(COLUMNS), rows)}\n\n{LEGEND}\n\n{conditions}\n")
     if options.update:
-        before, after = around_block(options.update, BEGIN, END)
-        options.update.write_text(f"{before}{BEGIN}\n{block}\n{END}{after}", encoding="utf-8")
+        update(rows, conditions)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,9 @@ LEGEND = (
     "Time relative to sknet: median over pairs run in turn, [least-greatest]; above 1 sknet is "
     "faster. Share of peak: operations of the matrix products alone, over what a loop of nothing "
     "but vector multiply-adds reaches. Peak memory: of the process, libraries and data included. "
-    "Training accuracy: after the epochs that were timed, so that all have done the same work."
+    "Training accuracy: after the epochs that were timed, so that all have done the same work. No "
+    "training: a trainer that does nothing, so its time is what the measurement itself takes, and "
+    "its memory that of Python, NumPy and the data."
 )
 # Threads of OpenMP spin for a while after their work: let them come to rest.
 REST = 0.3
@@ -111,6 +113,8 @@ def row(process: Process, times: list[float], ratio: str, gflops: float) -> list
 
 def title(process: Process, cells: list[str]) -> list[str]:
     """Return the line with the way a library is used, where it has two."""
+    if process.library == "nothing":
+        return ["no training", *cells[1:]]
     ways = {"torch_eager": ", eager", "torch_compile": ", torch.compile", "jax_scan": ", scan"}
     return [cells[0] + ways.get(process.library, ""), *cells[1:]]
 
@@ -148,7 +152,8 @@ def measure(problem: Problem, n_threads: int, options: argparse.Namespace, folde
             lines.append(title(other, row(other, times, spread, gflops)))
             table.add(lines[-1])
     return (
-        f"**{heading}** ({problem.epochs} epochs, {rows_of_data} rows; peak {peak:.0f} GFLOP/s)"
+        f"**{heading}** ({problem.epochs} epoch{'s' if problem.epochs > 1 else ''}, "
+        f"{rows_of_data} rows; peak {peak:.0f} GFLOP/s)"
         f"\n\n{as_markdown(list(COLUMNS), lines)}\n"
     )
 

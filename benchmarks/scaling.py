@@ -5,6 +5,8 @@ Usage::
     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python benchmarks/scaling.py
     python benchmarks/scaling.py --only batch width --output scaling.png
     python benchmarks/scaling.py --full          # up to a million rows
+    python benchmarks/scaling.py --update        # docs/scaling.csv, docs/scaling.png and the page
+    python benchmarks/scaling.py --redraw        # the same from docs/scaling.csv, measuring nothing
 
 One of rows, inputs, width, depth and batch varies, the others stay at 5000
 rows, 64 inputs, one hidden layer of 100, batches of 200. One thread each.
@@ -13,18 +15,30 @@ rows, 64 inputs, one hidden layer of 100, batches of 200. One thread each.
 from __future__ import annotations
 
 import argparse
+import csv
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from _timing import Table, one_thread, print_header, seconds, time_pairs
+from _timing import (
+    Table,
+    around_block,
+    machine,
+    one_thread,
+    print_header,
+    seconds,
+    time_pairs,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier as Reference
 
 from sknet import MLPClassifier
 
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+BEGIN, END = "<!-- scaling: begin -->", "<!-- scaling: end -->"
 CLASSES = 10
 MOST_EPOCHS = 20
 COLUMNS = {
@@ -53,6 +67,20 @@ class Point(NamedTuple):
         """How many weights the net has."""
         inner = self.width * self.width * (self.depth - 1)
         return self.inputs * self.width + inner + self.width * CLASSES
+
+
+class Measured(NamedTuple):
+    """Milliseconds of an epoch at one point."""
+
+    point: Point
+    dtype: str
+    reference: float
+    candidate: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast sknet is."""
+        return self.reference / self.candidate
 
 
 VALUES = {
@@ -100,30 +128,89 @@ def measure(point: Point, dtype: str, repeats: int) -> tuple[float, float, str]:
     return reference, candidate, pairs.ratio()
 
 
-def plot(measured: list[tuple[Point, str, float, float]], output: Path) -> None:
-    """Draw ms per epoch over each axis, on logarithmic scales."""
-    import matplotlib
+def write(measured: list[Measured], conditions: str, path: Path) -> None:
+    """Keep the figures, so that they can be drawn again."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(f"# {conditions}\n")
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*Point._fields, *Measured._fields[1:]])
+        for point, dtype, *times in measured:
+            writer.writerow([*point, dtype, *(f"{time:.4g}" for time in times)])
 
-    matplotlib.use("Agg")
+
+def read(path: Path) -> tuple[list[Measured], str]:
+    """Return what `write` has kept."""
+    conditions, _, *lines = path.read_text(encoding="utf-8").splitlines()
+    measured = []
+    for varied, *values in csv.reader(lines):
+        sizes, (dtype, reference, candidate) = map(int, values[:-3]), values[-3:]
+        measured.append(Measured(Point(varied, *sizes), dtype, float(reference), float(candidate)))
+    return measured, conditions.removeprefix("# ")
+
+
+def sentence(measured: list[Measured]) -> str:
+    """Return where sknet is slower, and from where to where the ratio goes."""
+    least, *_, most = sorted(measured, key=lambda m: m.ratio)
+    slower = [f"{m.point.value} ({m.point.varied}, {m.dtype})" for m in measured if m.ratio < 1]
+    return (
+        f"sknet is slower at {', '.join(slower) or 'no point'}. It is between {least.ratio:.1f} "
+        f"times as fast ({least.point.varied}: {least.point.value}) and {most.ratio:.1f} times "
+        f"({most.point.varied}: {most.point.value})."
+    )
+
+
+def plot(measured: list[Measured], output: Path) -> None:
+    """Draw ms per epoch over each axis on logarithmic scales, and the ratio at both ends."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-    axes = list(dict.fromkeys(point.varied for point, *_ in measured))
-    figure = Figure(figsize=(3.2 * len(axes), 3.2), layout="constrained")
-    places = figure.subplots(1, len(axes), squeeze=False)[0]
-    for place, axis in zip(places, axes, strict=True):
-        for dtype, line in (("float64", "-"), ("float32", "--")):
-            chosen = [m for m in measured if m[0].varied == axis and m[1] == dtype]
-            if chosen:
-                values = [point.value for point, *_ in chosen]
-                for k, (name, colour) in enumerate((("scikit-learn", "C1"), ("sknet", "C0"))):
-                    times = [m[2 + k] for m in chosen]
-                    place.loglog(values, times, line, color=colour, marker=".",
-                                 label=f"{name}, {dtype}")  # fmt: skip
+    axes = list(dict.fromkeys(m.point.varied for m in measured))
+    dtypes = list(dict.fromkeys(m.dtype for m in measured))
+    rows = -(-len(axes) // 3)
+    figure = Figure(figsize=(9, 0.6 + 2.7 * rows), layout="constrained")
+    places = figure.subplots(rows, min(3, len(axes)), sharey=True, squeeze=False).ravel()
+    for place, axis in zip(places, axes, strict=False):
+        for dtype, line in zip(dtypes, ("-", "--"), strict=False):
+            chosen = [m for m in measured if m.point.varied == axis and m.dtype == dtype]
+            values = [m.point.value for m in chosen]
+            for name, colour in (("scikit-learn", "#d55e00"), ("sknet", "#0072b2")):
+                times = [m.reference if name == "scikit-learn" else m.candidate for m in chosen]
+                label = f"{name}, {dtype}" if len(dtypes) > 1 else name
+                place.loglog(values, times, line, color=colour, marker="o", markersize=3.5,
+                             label=label)  # fmt: skip
+            for m in (chosen[0], chosen[-1]):
+                times_as_fast = f"{m.ratio:.1f}\N{MULTIPLICATION SIGN}"
+                place.annotate(times_as_fast, (m.point.value, m.reference), (0, 6), ha="center",
+                               textcoords="offset points", fontsize=8.5, color="#555")  # fmt: skip
         place.set_xlabel(axis)
+        # Every other value has a label where there are many, the last one among them.
+        place.xaxis.set_major_locator(FixedLocator(values[::-1][:: 1 + len(values) // 5]))
+        place.xaxis.set_minor_locator(NullLocator())
+        place.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        place.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        place.margins(x=0.12, y=0.12)
         place.grid(alpha=0.3)
-    places[0].set_ylabel("ms per epoch")
-    places[0].legend(fontsize="small")
-    figure.savefig(output, dpi=120)
+        place.spines[["top", "right"]].set_visible(False)
+    for place in places[:: min(3, len(axes))]:
+        place.set_ylabel("ms per epoch")
+    for place in places[len(axes) :]:
+        place.set_axis_off()
+    handles, labels = places[0].get_legend_handles_labels()
+    if len(places) > len(axes):
+        places[-1].legend(handles, labels, loc="center", frameon=False)
+    else:
+        places[0].legend(handles, labels, fontsize="small")
+    figure.savefig(output, dpi=150)
+
+
+def update(measured: list[Measured], conditions: str) -> None:
+    """Write figures, picture and sentence into the documentation."""
+    page = DOCS / "performance.md"
+    before, after = around_block(page, BEGIN, END)
+    text = f"{before}{BEGIN}\n\n{sentence(measured)}\n\n{conditions}\n\n{END}{after}"
+    page.write_text(text, encoding="utf-8")
+    write(measured, conditions, DOCS / "scaling.csv")
+    plot(measured, DOCS / "scaling.png")
 
 
 def parse() -> argparse.Namespace:
@@ -136,40 +223,60 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--full", action="store_true", help="up to a million rows")
     parser.add_argument("--repeats", type=int, default=3, help="pairs at least (default 3)")
     parser.add_argument("--output", type=Path, metavar="PNG", help="draw a figure")
+    parser.add_argument(
+        "--update",
+        action="store_true",
+        help="rewrite scaling.csv, scaling.png and the page in docs",
+    )
+    parser.add_argument(
+        "--redraw", action="store_true", help="do so from docs/scaling.csv, and measure nothing"
+    )
     return parser.parse_args()
+
+
+def measure_all(options: argparse.Namespace) -> list[Measured]:
+    """Print the table, and return what is in it."""
+    measured = []
+    table = Table(COLUMNS)
+    for dtype in options.dtype:
+        for point in points(options.only, options.full):
+            reference, candidate, ratio = measure(point, dtype, options.repeats)
+            measured.append(Measured(point, dtype, reference, candidate))
+            table.add(
+                [
+                    point.varied,
+                    str(point.value),
+                    dtype,
+                    f"{reference:.4g}",
+                    f"{candidate:.4g}",
+                    ratio,
+                    f"{1e6 * candidate / (point.rows * point.weights):.4f}",
+                    "SLOWER" if candidate > reference else "",
+                ]
+            )
+    return measured
 
 
 def main() -> None:
     """Print the table, and draw the figure."""
     options = parse()
+    if options.redraw:
+        update(*read(DOCS / "scaling.csv"))
+        return
     warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are given
-    measured, slower = [], []
     with one_thread():
         print_header(options.repeats)
-        table = Table(COLUMNS)
-        for dtype in options.dtype:
-            for point in points(options.only, options.full):
-                reference, candidate, ratio = measure(point, dtype, options.repeats)
-                measured.append((point, dtype, reference, candidate))
-                is_slower = candidate > reference
-                if is_slower:
-                    slower.append(f"{point.varied} {point.value} ({dtype})")
-                table.add(
-                    [
-                        point.varied,
-                        str(point.value),
-                        dtype,
-                        f"{reference:.4g}",
-                        f"{candidate:.4g}",
-                        ratio,
-                        f"{1e6 * candidate / (point.rows * point.weights):.4f}",
-                        "SLOWER" if is_slower else "",
-                    ]
-                )
-    print(f"\nsknet is slower at: {', '.join(slower) or 'no point'}")
+        measured = measure_all(options)
+        conditions = (
+            f"Measured on {datetime.now(UTC):%Y-%m-%d}, {options.repeats} pairs or more at each "
+            f"point: {machine()}."
+        )
+    print(f"\n{sentence(measured)}")
     if options.output:
         plot(measured, options.output)
         print(f"figure: {options.output}")
+    if options.update:
+        update(measured, conditions)
 
 
 if __name__ == "__main__":

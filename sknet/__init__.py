@@ -4,7 +4,13 @@
 the same model for the same seed, several times faster.
 """
 
-from sknet.display import LossCurveDisplay, WeightsDisplay
+from sknet.display import (
+    LossCurveDisplay,
+    NetworkDisplay,
+    SaliencyDisplay,
+    SearchDisplay,
+    WeightsDisplay,
+)
 from sknet.estimators import MLPClassifier, MLPRegressor
 from sknet.hidden_sizes import HiddenLayerSizes
 from sknet.inspection import HiddenLayers, input_gradients
@@ -16,6 +22,9 @@ __all__ = [
     "LossCurveDisplay",
     "MLPClassifier",
     "MLPRegressor",
+    "NetworkDisplay",
+    "SaliencyDisplay",
+    "SearchDisplay",
     "WeightsDisplay",
     "__version__",
     "input_gradients",

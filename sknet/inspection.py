@@ -55,7 +55,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         The fitted network.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features seen in `fit`. It exists only if X had feature
         names that are all strings.
 
@@ -68,7 +68,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
     >>> from sklearn.datasets import load_iris
     >>> from sknet import HiddenLayers, MLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> net = MLPClassifier(hidden_layer_sizes=(20, 3), max_iter=500, random_state=0)
+    >>> net = MLPClassifier((20, 3), learning_rate_init=0.01, max_iter=1000, random_state=0)
     >>> HiddenLayers(net).fit_transform(X, y).shape
     (150, 3)
     """
@@ -154,7 +154,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
 
         Parameters
         ----------
-        input_features : array-like of str of shape (n_features_in_,), default=None
+        input_features : array-like of str of shape (`n_features_in_`,), default=None
             Names of the features. They must be those seen in `fit`, and have no
             other effect.
 

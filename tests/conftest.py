@@ -9,6 +9,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from sknet.parts import Part
+
 # Test processes run side by side; BLAS threads on top of that only get in each other's way.
 threadpool_limits(1)
 
@@ -74,3 +76,14 @@ def progress(diabetes):
     """Return 200 patients and the disease's progress, both standardised."""
     X, y = diabetes[0][:200], diabetes[1][:200]
     return X, (y - y.mean()) / y.std()
+
+
+@pytest.fixture
+def tables():
+    """Restore the tables of parts after a test."""
+    kinds = Part.__subclasses__()
+    before = [dict(kind.table) for kind in kinds]
+    yield
+    for kind, table in zip(kinds, before, strict=True):
+        kind.table.clear()
+        kind.table.update(table)

@@ -9,6 +9,9 @@ import sknet
 # What `library` may be, for tests that compare both.
 BOTH = (None, sklearn.neural_network)
 
+# A filter of warnings, for tests in which fits of all solvers stop early: by lbfgs they say so.
+LBFGS_STOPS_EARLY = "ignore:.* solver='lbfgs' holds out:UserWarning"
+
 # A few steps, for tests of what a fit takes and leaves.
 SMALL = {"hidden_layer_sizes": (8,), "max_iter": 3, "batch_size": 20, "random_state": 0}
 

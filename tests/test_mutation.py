@@ -12,9 +12,11 @@ import pytest
 
 import sknet
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="mutants run in forks")
-
 TOOL = Path(sknet.__file__).parents[1] / ".ci" / "mutation"
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="mutants run in forks"),
+    pytest.mark.skipif(not TOOL.exists(), reason="a source distribution has no CI files"),
+]
 FILES = {
     "toy.py": '''
 """A module with 2 gaps."""
@@ -73,7 +75,6 @@ def run(root, *options):
 
 @pytest.fixture
 def project(tmp_path):
-    pytest.importorskip("coverage", reason="the command is for developers, whose extra has it")
     shutil.copytree(TOOL, tmp_path / ".ci" / "mutation")
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)

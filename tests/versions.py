@@ -22,6 +22,9 @@ needs_weights = pytest.mark.skipif(
 needs_loss = pytest.mark.skipif(
     parse_version("1.7") > SKLEARN, reason="scikit-learn's MLPRegressor has no loss before 1.7"
 )
+needs_parameter_tables = pytest.mark.skipif(
+    parse_version("1.7") > SKLEARN, reason="scikit-learn shows no table of parameters before 1.7"
+)
 needs_1_8 = pytest.mark.skipif(
     parse_version("1.8") > SKLEARN, reason="scikit-learn itself raises an error here before 1.8"
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sknet._cli.output import check_output
+from sknet.hidden_sizes import parse_hidden_layer_sizes
 
 
 def checked(
@@ -41,6 +42,14 @@ def checked(
         raise argparse.ArgumentTypeError(f"{text!r}: expected {allowed}")
 
     return parse
+
+
+hidden_sizes = checked(
+    # parse_hidden_layer_sizes takes a missing text for no hidden layers.
+    lambda text: tuple(parse_hidden_layer_sizes(text.replace(",", "-") or "-")),
+    "integers >= 1 joined by '-' or ',', such as 100 or 100-50",
+    lambda sizes: True,
+)
 
 
 def output_file(text: str) -> Path | None:

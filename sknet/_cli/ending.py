@@ -1,4 +1,4 @@
-"""How a command ends before its time: by Ctrl-C, or when nobody reads its output any more."""
+"""How a command ends before its time: by Ctrl-C or SIGTERM, or when nobody reads its output."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-# Exit codes, as shells report them for a program that SIGINT or SIGPIPE has ended.
-INTERRUPTED, UNREAD = 130, 141
+# Exit codes, as shells report them for a program that a signal has ended: 128 plus its number.
+FROM_SIGNAL = 128
+UNREAD = 141  # SIGPIPE, which Windows lacks
 
 
 def end_quietly(command: Callable[[], None]) -> None:
-    """Run a command; Ctrl-C or a closed pipe ends the process without a traceback.
+    """Run a command; Ctrl-C, SIGTERM or a closed pipe ends the process without a traceback.
+
+    After Ctrl-C one line says so.
 
     Parameters
     ----------
@@ -22,13 +25,19 @@ def end_quietly(command: Callable[[], None]) -> None:
         fit that runs: both scikit-learn's networks and sknet's keep what they have
         learned, and the command would go on with the next fit.
     """
-    signal.signal(signal.SIGINT, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     if sys.stdout is not None:
         # Names of files may have letters that the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         try:
             command()
+        except SystemExit as end:
+            if end.code == FROM_SIGNAL + signal.SIGINT and sys.stderr is not None:
+                # Terminals show ^C at the end of the line before.
+                print("\nInterrupted.", file=sys.stderr, flush=True)
+            raise
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
@@ -42,6 +51,7 @@ def end_quietly(command: Callable[[], None]) -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End the command, and let Ctrl-C while it is cleaning up end it at once."""
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(INTERRUPTED))
-    sys.exit(INTERRUPTED)
+    """End the command, and let another signal while it is cleaning up end it at once."""
+    for other in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(other, lambda number, frame: os._exit(FROM_SIGNAL + number))
+    sys.exit(FROM_SIGNAL + number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, NamedTuple
 
 
@@ -70,6 +71,10 @@ class Records:
         return [v for v in (getattr(epoch, name) for epoch in self.epochs) if v is not None]
 
 
+# A longer history is shown by this many epochs of its beginning and of its end.
+N_ENDS = 5
+
+
 class History(dict[str, list[float]]):
     """What each epoch came to: columns by name, one entry for each epoch.
 
@@ -77,7 +82,40 @@ class History(dict[str, list[float]]):
     "validation_loss" and "validation_score"; with the parameter
     ``training_scoring`` "training_score". Columns that were not recorded for every
     epoch are left out.
+
+    Consoles and notebooks show it as a table. The numbers there are rounded, and
+    only the first and the last epochs of a long history are shown.
     """
+
+    def __repr__(self) -> str:
+        rows = self._rows()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(text.rjust(n) for text, n in zip(row, widths, strict=True)) for row in rows
+        ]
+        return "\n".join([self._title(), *lines]).rstrip()
+
+    def _repr_html_(self) -> str:
+        head, *rows = self._rows()
+        names = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows
+        )
+        return (
+            f'<table style="text-align: right"><caption>{self._title()}</caption>'
+            f"<thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
+        )
+
+    def _title(self) -> str:
+        n_epochs = max(map(len, self.values()), default=0)
+        return f"History of {n_epochs:,} epoch{'' if n_epochs == 1 else 's'}"
+
+    def _rows(self) -> list[list[str]]:
+        """Return the names of the columns, then the epochs to show, as text."""
+        rows = [[_as_text(v) for v in row] for row in zip(*self.values(), strict=True)]
+        if len(rows) > 2 * N_ENDS + 1:
+            rows[N_ENDS:-N_ENDS] = [["..." for _ in self]]
+        return [list(self), *rows]
 
     def as_frame(self) -> Any:
         """Return the table as a :class:`pandas.DataFrame` with the epochs as index.
@@ -99,3 +137,8 @@ class History(dict[str, list[float]]):
                 "of lists."
             ) from error
         return pd.DataFrame(dict(self)).set_index("epoch")
+
+
+def _as_text(number: float) -> str:
+    """Return a number for a table: counts whole, others with four significant digits."""
+    return f"{number:,}" if isinstance(number, int) else f"{number:.4g}"

@@ -155,10 +155,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         lowest training loss, which is the mean of the losses before each step of an epoch. None
         means to do so with ``early_stopping``. Not used by `partial_fit`.
     training_scoring : str, callable or None, default=None
-        How the training data are scored after each epoch, without held-out rows: by a scorer of
+        How the training data, without held-out rows, are scored after each epoch: by a scorer of
         scikit-learn, such as 'accuracy' or 'r2', or by 'loss' for the negative loss without
-        penalties. This does not change the weights. It takes one more prediction of the training
-        data for each epoch. None does not score them.
+        penalties. This does not change the weights. It takes one more prediction of these data for
+        each epoch. None does not score them.
 
     Attributes
     ----------
@@ -194,9 +194,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Number of training samples seen in all calls.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where X was a data frame with names that are
-        strings.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features. It exists only if X was a data frame whose column names are strings.
     n_layers_ : int
         Number of layers, input and output included.
     n_outputs_ : int

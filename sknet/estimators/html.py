@@ -1,4 +1,4 @@
-"""Drawings of a fitted network for notebooks, above scikit-learn's table of parameters.
+"""Drawings of a fitted network for notebooks, before scikit-learn's table of parameters.
 
 The drawings are inline SVG. They have the colour of the text, which suits dark
 pages. They load nothing, and screen readers read their descriptions.
@@ -23,18 +23,33 @@ class NetworkHTML:
     """Puts drawings of the layers and the loss curve before scikit-learn's display.
 
     It extends the two methods of scikit-learn by which notebooks get the display
-    of an estimator. The display of another estimator that contains this one, such
-    as a pipeline, stays as it is.
+    of an estimator. In the display of another estimator that contains this one,
+    such as a pipeline, the drawings are shown with the parameters of this step. This
+    needs scikit-learn 1.7 or later: earlier versions show the step as text.
     """
 
     def _repr_html_inner(self) -> str:
-        return network_html(self) + super()._repr_html_inner()  # type: ignore[misc]
+        return _with_drawings_first(self, super()._repr_html_inner())  # type: ignore[misc]
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         bundle = super()._repr_mimebundle_(**kwargs)  # type: ignore[misc]
         if "text/html" in bundle:
-            bundle["text/html"] = network_html(self) + bundle["text/html"]
+            bundle["text/html"] = _with_drawings_first(self, bundle["text/html"])
         return bundle
+
+    def _get_params_html(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the parameters, which scikit-learn asks for the table of a step."""
+        params = super()._get_params_html(*args, **kwargs)  # type: ignore[misc]
+        table = getattr(params, "_repr_html_inner", None)
+        if table is not None:
+            params._repr_html_inner = lambda: network_html(self) + table()
+        return params
+
+
+def _with_drawings_first(mlp: Any, html: str) -> str:
+    """Return HTML of a network with its drawings at the top, and only there."""
+    drawings = network_html(mlp)
+    return drawings + html.replace(drawings, "")
 
 
 def network_html(mlp: Any) -> str:

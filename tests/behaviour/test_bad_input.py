@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from factories import SMALL
+from factories import LBFGS_STOPS_EARLY, SMALL
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import (
@@ -23,7 +23,9 @@ from sklearn.utils._param_validation import (
 from sknet import MLPClassifier, MLPRegressor
 from sknet.estimators.pickles import REBUILT
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning", LBFGS_STOPS_EARLY
+)
 
 N = 60
 ESTIMATORS = [MLPClassifier, MLPRegressor]

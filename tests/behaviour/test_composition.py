@@ -134,6 +134,12 @@ def test_quantiles_of_scaled_targets_come_back_as_quantiles(scaler, quantile, di
     ]
     score = make_pinball_scorer(quantile)(model, X_test, y_test)
     assert_allclose(score, -np.mean(losses), rtol=1e-12)
+    # Better than the best constants, those of the test data themselves.
+    of_constants = [
+        mean_pinball_loss(y_test, np.full(len(y_test), np.quantile(y_test, tau)), alpha=tau)
+        for tau in np.atleast_1d(quantile)
+    ]
+    assert score > -np.mean(of_constants)
 
 
 @pytest.mark.parametrize("loss", ["poisson", "gamma"])

@@ -6,14 +6,16 @@ import warnings
 
 import numpy as np
 import pytest
-from factories import SMALL
+from factories import LBFGS_STOPS_EARLY, SMALL
 from numpy.testing import assert_array_equal
 from snapshots import assert_same_weights, assert_unchanged, snapshot
 from versions import needs_callbacks
 
 from sknet import MLPClassifier, MLPRegressor
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning", LBFGS_STOPS_EARLY
+)
 
 N = 60
 

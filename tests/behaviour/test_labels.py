@@ -198,12 +198,12 @@ def test_one_class_has_one_column(label, digits):
     `cross_val_predict` puts them into its matrix by `classes_`.
     """
     X = digits[0][:40]
-    model = classifier().fit(X, np.full(40, label))
+    model = classifier(batch_size=20).fit(X, np.full(40, label))
     assert_array_equal(model.classes_, [label])
     assert_array_equal(model.predict_proba(X), np.ones((40, 1)))
     y = np.repeat([0, 1], 20)
     with pytest.warns(RuntimeWarning, match="Number of classes in training fold"):
-        p = cross_val_predict(classifier(), X, y, cv=KFold(2), method="predict_proba")
+        p = cross_val_predict(classifier(batch_size=20), X, y, cv=KFold(2), method="predict_proba")
     assert_array_equal(p, np.eye(2)[1 - y])
 
 

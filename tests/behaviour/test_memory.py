@@ -16,13 +16,16 @@ import weakref
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from factories import LBFGS_STOPS_EARLY
 from processes import run_script
 
 from sknet import HiddenLayers, MLPClassifier, MLPRegressor
 from sknet._engine.memory import is_finite
 from sknet._training.trainer import MAX_KEPT_BYTES
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning", LBFGS_STOPS_EARLY
+)
 
 N, N_FEATURES, N_UNITS = 20_000, 200, 4
 HELD_OUT = 0.5

@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn.neural_network
+from factories import LBFGS_STOPS_EARLY
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from sknet import MLPClassifier, MLPRegressor
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning", LBFGS_STOPS_EARLY
+)
 
 N = 90
 SMALL = {"hidden_layer_sizes": (9, 5), "max_iter": 3, "batch_size": 32, "random_state": 0}

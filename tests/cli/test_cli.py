@@ -18,12 +18,15 @@ from threadpoolctl import threadpool_info
 
 import sknet
 from sknet._cli import digits, output
+from sknet._cli.arguments import hidden_sizes
+from sknet._cli.comparison import speed
+from sknet._cli.images import Split
 from sknet._cli.main import main
 from sknet.activations import Activation
 from sknet.losses import Loss
 from sknet.optimizers import Optimizer
 
-GRID = ["--hidden", "30", "20,10", "--learning-rates", "0.01", "--folds", "2", "--max-iter", "40"]
+GRID = ["--hidden", "30", "20-10", "--learning-rates", "0.01", "--folds", "2", "--max-iter", "40"]
 
 
 def run(*arguments, **environment):
@@ -46,8 +49,9 @@ def test_digits_compares_both_and_saves_the_figure(tmp_path):
     done = run("-m", "sknet", "digits", *GRID, "--output", str(figure))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"sknet {sknet.__version__}, Python ")
-    sizes = "1437 training images, 360 test images, float64. 2 candidates x 2 folds, 1 process"
-    assert sizes in done.stdout
+    assert "1437 training images, 360 test images, float64.\n" in done.stdout
+    assert "2 candidates x 2 folds, 1 process with one thread each.\n" in done.stdout
+    assert re.search(r"^Compiling kernels, .* cache: \d+\.\d s\.$", done.stdout, re.MULTILINE)
     for label in ("cross-validated accuracy", "test accuracy"):
         sklearn_value, sknet_value = row(done.stdout, label)
         assert 0.9 < float(sklearn_value) == float(sknet_value) < 1
@@ -55,8 +59,11 @@ def test_digits_compares_both_and_saves_the_figure(tmp_path):
         sklearn_value, sknet_value = row(done.stdout, label)
         assert sklearn_value == sknet_value
     assert "Both chose the same parameters: yes." in done.stdout
-    assert "Test predictions that differ: 0 of 360." in done.stdout
-    assert float(re.search(r"sknet is (\S+) times as fast", done.stdout)[1]) > 0
+    assert "On the test images: the same 360 predictions." in done.stdout
+    seconds = row(done.stdout, "seconds of the search")
+    assert all(len(value.replace(".", "").lstrip("0")) == 3 for value in seconds)
+    assert f"sknet is {speed(*map(float, seconds))} as scikit-learn." in done.stdout
+    assert max(map(len, done.stdout.partition("\nFigure: ")[0].splitlines())) <= 80
     assert len(re.findall(r"^ +\d( +\d\.\d{3}){3} +\d+$", done.stdout, re.MULTILINE)) == 10
     progress = [
         f"{name}: {k} of 2 candidates" for name in ("scikit-learn", "sknet") for k in (1, 2)
@@ -82,7 +89,7 @@ def test_digits_runs_without_matplotlib(tmp_path, capsys, monkeypatch):
     output = capsys.readouterr().out
     assert "No figure is saved" in output
     assert "python -m pip install 'sknet-mlp[plot]'" in output
-    assert "360 test images, float32. " in output
+    assert "360 test images, float32.\n" in output
     assert row(output, "seconds of the search")
     assert not figure.exists()
 
@@ -99,7 +106,7 @@ def test_processes_of_a_search_have_one_thread(monkeypatch):
     settings = digits.Settings([(2,), (3,)], [0.1, 0.01], 2, 1, 0, 2, "float64", None)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 4)), np.repeat([0, 1], 20)
-    data = digits.Digits(X, X, y, y)
+    data = Split(X, X, y, y)
     result = digits._search("sknet", sknet.MLPClassifier(max_iter=1), settings, data)
     np.testing.assert_array_equal(result.grid.cv_results_["mean_test_threads"], 1)
     np.testing.assert_array_equal(result.grid.cv_results_["mean_test_elsewhere"], 1)
@@ -126,9 +133,14 @@ def test_progress_does_not_change_the_search(n_jobs):
     ("arguments", "message"),
     [
         ("", "required: COMMAND"),
-        ("train", r"'train' \(choose from .*digits.*versions.*warmup"),
-        ("digits --hidden 100 10,x", "--hidden: '10,x': expected integers >= 1 joined by commas"),
-        ("digits --hidden 10,0", "--hidden: '10,0': expected integers >= 1 joined by commas"),
+        ("train", r"'train' \(choose from .*digits.*mnist.*versions.*warmup"),
+        (
+            "digits --hidden 100 10,x",
+            "--hidden: '10,x': expected integers >= 1 joined by '-' or ','",
+        ),
+        ("digits --hidden 10-0", "--hidden: '10-0': expected integers >= 1 joined by"),
+        ("digits --hidden 10-", "--hidden: '10-': expected integers >= 1 joined by"),
+        ("digits --hidden -10", "--hidden: '-10': expected integers >= 1 joined by"),
         ("digits --learning-rates 0", "--learning-rates: '0': expected a number > 0 and <= 1"),
         ("digits --learning-rates nan", "--learning-rates: 'nan': expected a number"),
         ("digits --folds 1", "--folds: '1': expected an integer from 2 to 100"),
@@ -139,6 +151,9 @@ def test_progress_does_not_change_the_search(n_jobs):
         ("digits --output {tmp}/none/a.png", "--output: cannot write '.*': No such file"),
         ("digits --output {tmp}", "--output: cannot write '.*': "),
         ("digits --output {tmp}/a.xyz", "--output: '.*a.xyz': .* end in one of .*png"),
+        ("mnist --epochs 0", "--epochs: '0': expected an integer >= 1"),
+        ("mnist --rows 0", "--rows: '0': expected an integer >= 1"),
+        ("mnist --dtype float16", "--dtype: invalid choice: 'float16'.*float64.*float32"),
         ("warmup --dtype int8", "--dtype: invalid choice: 'int8'.*float64.*float32"),
     ],
 )
@@ -148,6 +163,27 @@ def test_invalid_arguments_are_named(arguments, message, tmp_path, capsys):
     assert stopped.value.code == 2
     assert re.search(message, capsys.readouterr().err)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [("50", (50,)), ("50-25", (50, 25)), ("50,25", (50, 25)), (" 8-4-2", (8, 4, 2))],
+)
+def test_sizes_are_joined_by_hyphens_or_commas(text, sizes):
+    assert hidden_sizes(text) == sizes
+
+
+def test_empty_sizes_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["digits", "--hidden", ""])
+    assert "--hidden: '': expected integers >= 1" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"sknet {sknet.__version__}\n"
 
 
 def test_check_of_the_output_changes_no_file(tmp_path):

@@ -20,10 +20,14 @@ LONG = ["--hidden", "400,400", "500,500", "--learning-rates", "0.001", "0.002"]
 
 @needs_terminal
 def test_digits_with_two_processes_in_a_terminal():
-    """The bar of the progress is not sent to the processes, which cannot take it."""
+    """The bar is not sent to the processes, which cannot take it, and nothing is printed over it.
+
+    With ten epochs no fit converges.
+    """
     code, text = run_in_terminal("-m", "sknet", "digits", *SHORT, "--n-jobs", 2, "--output", "")
     assert code == 0, text
     assert "2/2" in text
+    assert "Warning" not in text
     assert "Both chose the same parameters: yes." in text
 
 
@@ -41,6 +45,7 @@ def test_ctrl_c_ends_digits(moment, grid, n_jobs, tmp_path):
     # The whole search of the long grid takes minutes.
     code, text = run_in_terminal("-m", "sknet", *command, interrupt_at=moment, timeout=60)
     assert code == 130, text
+    assert text.splitlines()[-1] == "Interrupted."
     assert "Traceback" not in text
     assert "Warning" not in text
     assert [path.name for path in tmp_path.iterdir()] == ["figure.png"]
@@ -53,6 +58,7 @@ def test_ctrl_c_ends_warmup(tmp_path):
         "-m", "sknet", "warmup", interrupt_at="identity", NUMBA_CACHE_DIR=str(tmp_path)
     )
     assert code == 130, text
+    assert text.splitlines()[-1] == "Interrupted."
     assert "Traceback" not in text
     # What was compiled before is whole. Numba writes to names that end so, and renames.
     assert not list(tmp_path.rglob("*.tmp.*"))

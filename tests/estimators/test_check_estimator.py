@@ -142,6 +142,8 @@ def _describe(value):
     return "-".join(f"{k}={getattr(v, '__name__', v)}" for k, v in value.items())
 
 
+# Some checks call partial_fit, in which restore_best has no effect: it says so.
+@pytest.mark.filterwarnings("ignore:restore_best=True has no effect with partial_fit:UserWarning")
 @pytest.mark.parametrize(("name", "parameters"), FEATURES, ids=_describe)
 def test_with_each_feature(name, parameters):
     estimator = getattr(sknet, name)(max_iter=150, learning_rate_init=0.01).set_params(**parameters)

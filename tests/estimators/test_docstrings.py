@@ -7,13 +7,13 @@ import inspect
 from pathlib import Path
 
 import pytest
+from numpydoc import docscrape
 from sklearn.utils._param_validation import make_constraint
 
 import sknet
 from sknet import MLPClassifier, MLPRegressor
 
 SOURCE = Path(sknet.__file__).parent
-docscrape = pytest.importorskip("numpydoc.docscrape")
 
 # What differs between the two, with the reason. The entry of a section without names is None.
 DIFFERENT = {

@@ -438,16 +438,6 @@ def test_a_pickle_that_lacks_an_attribute(estimator, solver, digits):
 KINDS = [Activation, Initializer, Loss, Optimizer, Schedule]
 
 
-@pytest.fixture
-def tables():
-    """Leave the tables of parts as they were."""
-    before = [dict(kind.table) for kind in KINDS]
-    yield
-    for kind, table in zip(KINDS, before, strict=True):
-        kind.table.clear()
-        kind.table.update(table)
-
-
 @pytest.mark.usefixtures("tables")
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("base", ["kind", "part"])

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pickle
-import re
 import tracemalloc
 import warnings
-from pathlib import Path
 
 import naive
 import numpy as np
@@ -453,20 +451,3 @@ def test_memory_does_not_grow_with_the_rows_of_sparse_data():
         tracemalloc.stop()
     assert result.nbytes == 40_000_000
     assert peak < result.nbytes + 16_000_000
-
-
-# The page about it.
-
-PAGE = (Path(__file__).parents[2] / "docs" / "inspection.md").read_text()
-EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_page(example, capsys):
-    """Each example runs on its own, and prints what its comments say."""
-    if "import optuna" in example:
-        pytest.importorskip("optuna")
-    exec(compile(example, "docs/inspection.md", "exec"), {})
-    printed = capsys.readouterr().out.splitlines()
-    said = re.findall(r"^print\(.*\)  # (True|\(.*\))$", example, re.MULTILINE)
-    assert said == printed[: len(said)]

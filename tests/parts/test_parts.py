@@ -99,17 +99,6 @@ def test_page_of_a_docstring():
     )
 
 
-@pytest.fixture
-def tables():
-    """Restore the tables of parts after a test."""
-    kinds = Part.__subclasses__()
-    before = [dict(kind.table) for kind in kinds]
-    yield
-    for kind, table in zip(kinds, before, strict=True):
-        kind.table.clear()
-        kind.table.update(table)
-
-
 @pytest.fixture(scope="module")
 def iris():
     X, y = load_iris(return_X_y=True)

@@ -8,6 +8,7 @@ import re
 from itertools import pairwise
 
 import numpy as np
+import optuna
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -187,7 +188,6 @@ def test_suggest():
 
 
 def test_optuna():
-    optuna = pytest.importorskip("optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sizes = HiddenLayerSizes(width=(8, 64), depth=(1, 3))
     found = []

@@ -147,7 +147,7 @@ def test_pytorch(name, request):
 
     PyTorch's NAdam computes the product of mu in the default dtype, which must be float64 here.
     """
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is large: the extra is bench")
     request.addfinalizer(lambda: torch.set_default_dtype(torch.float32))
     torch.set_default_dtype(torch.float64)
     h = {**HYPERPARAMETERS, "epsilon": 1e-20}

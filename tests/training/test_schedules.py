@@ -155,7 +155,7 @@ def test_step_falls_at_the_first_step_of_an_epoch(max_iter, n_steps, decay_epoch
 
 def test_one_cycle_of_pytorch():
     """PyTorch's phases end one step earlier, so steps are compared at equal phases."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is large: the extra is bench")
     n = 100
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     reference = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.0, n, cycle_momentum=False)

@@ -11,6 +11,8 @@ from sknet import (
     LossCurveDisplay,
     MLPClassifier,
     MLPRegressor,
+    NetworkDisplay,
+    SaliencyDisplay,
     WeightsDisplay,
     input_gradients,
 )
@@ -47,7 +49,7 @@ def classify(X: np.ndarray, y: np.ndarray) -> float:
     )
     model = model.fit(X, y, sample_weight=np.ones(len(y)), X_val=X, y_val=y)
     model.partial_fit(X, y, X_val=X, y_val=y)
-    MLPClassifier(class_weight={0: 1.0, 1: 2.0}, solver="lbfgs", max_iter=3).fit(X, y)
+    net = MLPClassifier(class_weight={0: 1.0, 1: 2.0}, solver="lbfgs", max_iter=3).fit(X, y)
     scores: np.ndarray = model.decision_function(X)
     probabilities: np.ndarray = model.predict_proba(X) + np.exp(model.predict_log_proba(X))
     curve: list[float] = model.loss_curve_
@@ -57,10 +59,13 @@ def classify(X: np.ndarray, y: np.ndarray) -> float:
     training: list[float] = model.training_scores_
     history: dict[str, list[float]] = model.history_
     summary: str = model.set_params(verbose=2).summary()
-    features: np.ndarray = HiddenLayers(model, layer="all").fit(X, y).transform(X)
+    features: np.ndarray = HiddenLayers(net, layer="all").fit(X, y).transform(X)
     gradients: np.ndarray = input_gradients(model, X, target=1, multiply_by_inputs=True)
     LossCurveDisplay.from_estimator(model)
     WeightsDisplay.from_estimator(model, image_shape=(1, 5))
+    SaliencyDisplay.from_estimator(model, X[0], image_shape=(1, 5), background=X)
+    drawn: list[np.ndarray] = NetworkDisplay.from_estimator(model, X[0], max_units=4).units_
+    units += sum(map(len, drawn))
     print(scores, probabilities, curve, weights, units, validation, history, features, gradients)
     print(training, summary)
     return model.loss_
