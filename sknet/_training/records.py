@@ -71,20 +71,20 @@ class Records:
         return [v for v in (getattr(epoch, name) for epoch in self.epochs) if v is not None]
 
 
-# A longer history is shown by this many epochs of its beginning and of its end.
+# Of a long history, this many epochs of the beginning and of the end are shown.
 N_ENDS = 5
 
 
 class History(dict[str, list[float]]):
-    """What each epoch came to: columns by name, one entry for each epoch.
+    """The curves of all fits as a table: a dict of columns, with one entry for each epoch.
 
-    Columns are "epoch", "loss", "learning_rate"; with validation data
-    "validation_loss" and "validation_score"; with the parameter
-    ``training_scoring`` "training_score". Columns that were not recorded for every
-    epoch are left out.
+    The columns are "epoch", "loss" and "learning_rate". Validation data add
+    "validation_loss" and "validation_score", and the parameter ``training_scoring``
+    adds "training_score". A column that was not recorded for every epoch is left
+    out.
 
-    Consoles and notebooks show it as a table. The numbers there are rounded, and
-    only the first and the last epochs of a long history are shown.
+    Consoles and notebooks show a history as a table with rounded numbers. Of a long
+    history, they show only the first and the last epochs.
     """
 
     def __repr__(self) -> str:
