@@ -108,9 +108,12 @@ def source(part: type[Any]) -> str:
 
 
 def prose(text: str) -> str:
-    """Return text as one line of Markdown, with stars and underscores escaped."""
-    pieces = re.split(r"(``.+?``)", " ".join(text.split()))
-    return "".join(p if p.startswith("``") else re.sub(r"([*_<])", r"\\\1", p) for p in pieces)
+    """Return text as one line of Markdown, with names as code, stars and underscores escaped."""
+    # Every second piece is ``code``, or the 'name' of a part.
+    pieces = re.split(r"(``.+?``|(?<!\w)'\w+')", " ".join(text.split()))
+    pieces[::2] = [re.sub(r"([*_<])", r"\\\1", piece) for piece in pieces[::2]]
+    pieces[1::2] = [p if p.startswith("``") else f"`{p[1:-1]}`" for p in pieces[1::2]]
+    return "".join(pieces)
 
 
 def note(part: type[Any]) -> str:

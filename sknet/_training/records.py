@@ -15,14 +15,14 @@ class EpochRecord(NamedTuple):
     loss : float
         Mean training loss, with penalties.
     learning_rate : float or None
-        Mean over the epoch's steps; None for L-BFGS.
+        Mean over the epoch's steps. None for L-BFGS.
     validation_loss : float or None
         Mean loss of the validation data, without penalties. None without such
-        data, NaN if training was interrupted before they were evaluated.
+        data. NaN if training was interrupted before they were evaluated.
     validation_score : float or None
-        Likewise.
+        Score of the validation data. None and NaN as for the loss.
     training_score : float or None
-        Score of the training data after the epoch. None where nobody asked for it,
+        Score of the training data after the epoch. None without ``training_scoring``.
         NaN if training was interrupted before they were scored.
     """
 
@@ -35,23 +35,23 @@ class EpochRecord(NamedTuple):
 
 @dataclass
 class Records:
-    """The epochs of one call of training, and the bests so far.
+    """The epochs of one call of training, and the best values so far.
 
     Attributes
     ----------
     best_loss : float or None
-        Lowest training loss, earlier calls included. None where the validation
-        score is watched instead, as in scikit-learn.
+        Lowest training loss, earlier calls included. None if the validation score
+        decides when to stop, as in scikit-learn.
     best_score : float or None
         Highest validation score, earlier calls included.
     n_stalled : int
         Epochs in a row without progress.
     n_watched : int
-        Epochs of this call that the bests and counts take into account.
+        Epochs of this call that the best values and counts take into account.
     has_training_scores : bool
         Whether the training data are scored after each epoch.
     epochs : list of EpochRecord
-        Those of this call.
+        The epochs of this call.
     """
 
     best_loss: float | None

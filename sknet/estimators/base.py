@@ -105,7 +105,7 @@ def has_probabilities(model: BaseMLP) -> Literal[True]:
 
 
 class BaseMLP(NetworkHTML, NetworkSummary, Suggestions, CallbackSupportMixin, BaseEstimator):
-    """What classifier and regressor share: everything but the targets."""
+    """What classifier and regressor share, which is everything except the targets."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let Python's messages name the class of the user, as in ``MLPClassifier.fit()``."""
@@ -142,7 +142,10 @@ class BaseMLP(NetworkHTML, NetworkSummary, Suggestions, CallbackSupportMixin, Ba
         raise NotImplementedError
 
     def _loss_before_fit(self) -> tuple[str, list[float]]:
-        """Return name and settings of the loss by the parameters, for weights set by hand."""
+        """Return name and settings of the loss that the parameters ask for.
+
+        They are needed if weights were set by hand and nothing was fitted.
+        """
         raise NotImplementedError
 
     # Fitting.

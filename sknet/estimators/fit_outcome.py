@@ -47,7 +47,7 @@ def additions_to(
 
 
 def attributes_of_records(records: Records) -> dict[str, Any]:
-    """Return the fitted attributes that count epochs and hold bests."""
+    """Return the fitted attributes that count epochs or hold best values."""
     return {
         "n_iter_": len(records.epochs),
         "best_loss_": records.best_loss,
@@ -57,7 +57,7 @@ def attributes_of_records(records: Records) -> dict[str, Any]:
 
 
 def attributes_of(outcome: Outcome) -> dict[str, Any]:
-    """Return the fitted attributes of an outcome, but for weights and curves."""
+    """Return the fitted attributes of an outcome, except weights and curves."""
     state, records = outcome.state, outcome.state.records
     attributes = attributes_of_records(records)
     attributes["t_"] = state.samples_seen

@@ -168,7 +168,7 @@ RULES: dict[str, Callable[[str, Call], str]] = {
     "restore_best": _by_method,
 }
 
-# Values besides the default that ask for what happens anyway.
+# Values other than the default that change nothing, so that they need no warning.
 NEUTRAL = {"weight_decay": 0, "decay_rate": 1, "restore_best": False}
 
 
@@ -187,7 +187,7 @@ def defaults_of(cls: Any) -> dict[str, Any]:
 def warn_of_unused(
     model: Any, n_hidden: int, has_validation_data: bool, is_incremental: bool
 ) -> None:
-    """Warn of each parameter that was set and has no effect.
+    """Warn about each parameter that was set and has no effect.
 
     Parameters
     ----------
@@ -223,9 +223,10 @@ def warn_of_unused(
 
 
 def is_stopped_unlike_sklearn(call: Call) -> bool:
-    """Return whether L-BFGS stops early without the user's having said that sknet is meant.
+    """Return whether L-BFGS stops early although the user may expect what scikit-learn does.
 
-    Validation data, `scoring` and `restore_best` say so: scikit-learn has none of them.
+    Whoever gives validation data, `scoring` or `restore_best` does not expect it, since
+    scikit-learn has none of them.
     """
     given = call.parameters
     says_so = call.has_validation_data or any(
