@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 import sklearn.metrics
+from sklearn.utils import check_array
 
+from sknet._engine.sparse import check_sparse
 from sknet.losses import Quantile
 
 
@@ -164,7 +167,7 @@ def _mean(
 ) -> float:
     """Return the mean over quantiles of a metric that takes one quantile of all targets."""
     quantiles = _quantiles(quantile)
-    y, predicted = (np.asarray(a).reshape(len(a), -1) for a in (y_true, y_pred))
+    y, predicted = _as_columns(y_true, "y_true"), _as_columns(y_pred, "y_pred")
     if predicted.shape[1] != y.shape[1] * len(quantiles):
         raise ValueError(
             f"y_pred has {predicted.shape[1]} columns, but there must be one for each of the "
@@ -180,3 +183,28 @@ def _mean(
             ]
         )
     )
+
+
+def _as_columns(y: Any, name: str) -> np.ndarray:
+    """Return targets or predictions, sparse ones included, as an array with a column for each.
+
+    Parameters
+    ----------
+    y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_columns)
+    name : str
+        What errors call it.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_columns)
+
+    Raises
+    ------
+    ValueError
+        If it is empty, or holds anything but finite numbers.
+    """
+    if sp.issparse(y):
+        check_sparse(y, name)
+        y = y.toarray()
+    y = check_array(y, ensure_2d=False, input_name=name)
+    return y.reshape(len(y), -1)

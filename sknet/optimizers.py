@@ -30,7 +30,7 @@ from sknet._engine.functions import square_limit
 from sknet.parts import Part
 
 
-def powers(base: float, exponents: np.ndarray) -> np.ndarray:
+def _powers(base: float, exponents: np.ndarray) -> np.ndarray:
     """Return base**exponents, computed by Python as in scikit-learn: equal on every processor."""
     return np.array([base**n for n in exponents.tolist()])
 
@@ -235,7 +235,7 @@ class Adam(Optimizer, name="adam"):
         t = self.t + 1 + np.arange(rates.size, dtype=np.int64)
         table = np.empty((rates.size, 6))
         table[:, :4] = self.beta_1, 1 - self.beta_1, self.beta_2, 1 - self.beta_2
-        table[:, 4] = rates * np.sqrt(1 - powers(self.beta_2, t)) / (1 - powers(self.beta_1, t))
+        table[:, 4] = rates * np.sqrt(1 - _powers(self.beta_2, t)) / (1 - _powers(self.beta_1, t))
         table[:, 5] = self.epsilon
         return table
 
@@ -337,7 +337,7 @@ class NAdam(Adam, name="nadam"):
         matters = self.beta_1**self.t > np.finfo(float).epsneg / 2
         earlier = self._mu(1 + np.arange(self.t, dtype=np.int64)).prod() if matters else 0
         product = earlier * np.cumprod(mu)
-        eta = rates * np.sqrt(1 - powers(self.beta_2, t))
+        eta = rates * np.sqrt(1 - _powers(self.beta_2, t))
         ahead = eta * next_mu / (1 - product * next_mu)
         down = eta * (1 - mu) / (1 - product)
         adam = super().constants(rates)

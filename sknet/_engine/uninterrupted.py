@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -30,9 +31,13 @@ def uninterrupted(function: Callable[[], Result]) -> Result:
     Half an import of Numba, or half a compilation, would leave Numba unusable.
     In the main thread the function therefore runs in a thread of its own. An
     interrupt ends the wait at once, and the function goes on in the background.
+
+    A fit that a module runs while it is being imported is not protected in this way.
+    A thread that looked at the module would wait for the end of that import, which
+    waits for the fit.
     """
     # Not current_thread(): up to Python 3.11 it would keep an entry for each thread of a fit.
-    if threading.get_ident() != threading.main_thread().ident:
+    if threading.get_ident() != threading.main_thread().ident or _is_importing():
         with _working:
             return function()
     results: list[Result] = []
@@ -53,3 +58,9 @@ def uninterrupted(function: Callable[[], Result]) -> Result:
     if errors:
         raise errors[0]
     return results[0]
+
+
+def _is_importing() -> bool:
+    """Return whether a module is being imported, as far as Python tells."""
+    specs = [getattr(module, "__spec__", None) for module in list(sys.modules.values())]
+    return any(getattr(spec, "_initializing", False) for spec in specs)

@@ -14,6 +14,7 @@ from sknet.estimators.decorators import available_if, partial_fit_context
 from sknet.estimators.parameters import CONSTRAINTS, FOR_NUMBERS
 from sknet.estimators.targets import NumericTargets
 from sknet.losses import Loss
+from sknet.metrics import _as_columns
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -380,7 +381,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Input data.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sample. None means that each is 1.
@@ -391,10 +392,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             A number of at most 1. The best constant prediction has the score 0.
         """
         predicted, state = self._scores(X, link=True)
-        y = np.asarray(y)
+        y = _as_columns(y, "y")
         name, settings = state.get("_fitted_loss") or self._loss_before_fit()
         targets = NumericTargets(Loss.get(name), settings)
-        return targets.score_of_predictions(y.reshape(len(y), -1), predicted, sample_weight)
+        return targets.score_of_predictions(y, predicted, sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags, which say that several targets are accepted."""

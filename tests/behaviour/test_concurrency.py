@@ -200,6 +200,32 @@ def test_a_fork_while_another_thread(what, module, alone):
     assert run_script(COMMON + FORK_MEANWHILE, what, module).split() == [alone] * 2
 
 
+FITS_WHEN_IMPORTED = """
+from sknet import MLPClassifier
+from sknet.activations import Activation
+
+class Halved(Activation, name="halved"):
+    @staticmethod
+    def forward(a):
+        for i in range(a.size):
+            a[i] /= 2
+
+    @staticmethod
+    def backward(z, a, delta):
+        for i in range(a.size):
+            delta[i] /= 2
+
+loss = MLPClassifier(activation="halved", max_iter=3).fit([[0.0], [1.0]], [0, 1]).loss_
+"""
+
+
+def test_a_module_may_fit_its_own_part_while_it_is_imported(tmp_path):
+    """What compiles looks at the module, which must not wait for the end of its import."""
+    (tmp_path / "fits_when_imported.py").write_text(FITS_WHEN_IMPORTED)
+    script = f"import sys; sys.path.append({str(tmp_path)!r}); import fits_when_imported as module"
+    assert float(run_script(script + "; print(module.loss)")) > 0
+
+
 EVERYTHING = """
 import pickle
 from sknet import HiddenLayers, MLPRegressor, input_gradients

@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import sklearn.metrics
 from factories import regressor
 from numpy.testing import assert_allclose
@@ -14,6 +15,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sknet import MLPRegressor
 from sknet.metrics import d2_pinball_score, make_pinball_scorer, mean_pinball_loss
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -120,3 +122,38 @@ def test_the_scorer_can_be_pickled(progress):
     model = regressor(loss="quantile", quantile=QUANTILES, max_iter=2).fit(X, y)
     scorer = make_pinball_scorer(QUANTILES)
     assert pickle.loads(pickle.dumps(scorer))(model, X, y) == scorer(model, X, y)
+
+
+@pytest.mark.parametrize("n_targets", [1, 2])
+@pytest.mark.parametrize("quantile", [None, [0.1, 0.9]])
+def test_sparse_targets_are_scored_as_dense_ones(quantile, n_targets):
+    X, y = np.eye(12, 3), np.arange(12.0 * n_targets).reshape(12, -1) % 5
+    loss = {} if quantile is None else {"loss": "quantile", "quantile": quantile}
+    net = MLPRegressor(max_iter=2, **loss).fit(X, y[:, 0] if n_targets == 1 else y)
+    sparse = sp.csr_array(y)
+    assert net.score(X, sparse) == net.score(X, y)
+    sparse.indices[0] = 2
+    with pytest.raises(ValueError, match=r"y\.indices has values from . to 2"):
+        net.score(X, sparse)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (3.0, "scalar"),
+        (None, "None"),
+        ([], r"0 sample\(s\)"),
+        (["a"] * 12, "strings"),
+        (np.zeros((12, 1, 1)), "dim 3"),
+        (np.full(12, np.nan), "contains NaN"),
+        (np.full(12, 1j), "Complex data"),
+        (np.zeros(3), r"numbers of samples: \[3, 12\]"),
+    ],
+)
+def test_targets_that_cannot_be_scored(y, message):
+    X = np.eye(12, 3)
+    net = MLPRegressor(max_iter=2).fit(X, X[:, 0])
+    with pytest.raises((ValueError, TypeError), match=message):
+        net.score(X, y)
+    with pytest.raises((ValueError, TypeError), match=message):
+        mean_pinball_loss(y, net.predict(X))
