@@ -1,4 +1,4 @@
-"""Targets: how labels and numbers become what a loss takes, and scores become predictions."""
+"""Targets, which turn labels and numbers into what a loss takes, and scores into predictions."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ClassTargets:
 
     @staticmethod
     def check_kind(y: np.ndarray) -> None:
-        """Raise ValueError if y is no classification target that one network takes."""
+        """Raise ValueError unless y is a classification target that one network takes."""
         if _has_objects(y):
             raise ValueError(
                 "Unknown label type: y has the dtype object, so all labels must be strings, but "
@@ -134,7 +134,7 @@ class ClassTargets:
         Raises
         ------
         ValueError
-            If they have classes that the training data have not.
+            If they have classes that are not in the training data.
         """
         encoded = self.encode(y)
         if encoded is None and not self.is_multilabel and np.ndim(y) == 1:
@@ -147,7 +147,7 @@ class ClassTargets:
         return np.empty((0, 0)) if encoded is None else encoded
 
     def missing(self, targets: np.ndarray) -> np.ndarray:
-        """Return the classes that have no members; for multilabel targets none."""
+        """Return the classes that have no samples. For multilabel targets there are none."""
         if self.is_multilabel:
             return self.classes[:0]
         return np.delete(self.classes, np.unique(targets).astype(np.intp))
@@ -165,8 +165,7 @@ class ClassTargets:
     ) -> float:
         """Return the accuracy of raw scores.
 
-        It compares codes: decoding labels at every epoch would take longer than
-        the epoch.
+        It compares codes, since decoding labels could take longer than an epoch.
         """
         if self.is_multiclass:
             correct = scores.argmax(axis=1) == targets[:, 0]
@@ -183,15 +182,15 @@ class ClassTargets:
     def strata(self, targets: np.ndarray, fraction: float, *, is_scored: bool) -> np.ndarray | None:
         """Return the labels that the validation split is stratified by, or None.
 
-        As in scikit-learn's code that is two classes only, although its
-        documentation says "except multilabel". Several classes are stratified for
-        the parameter `scoring`, since many scorers need every class.
+        As in scikit-learn's code, the split is stratified for two classes only,
+        although its documentation says "except multilabel". If `scoring` is given, it
+        is stratified for more classes, too, since many scorers need every class.
 
         Parameters
         ----------
         targets : ndarray of shape (n_samples, n_targets)
         fraction : float
-            Of the samples, which is held out.
+            Fraction of the samples that is held out.
         is_scored : bool
             Whether `scoring` is given.
         """
@@ -203,7 +202,7 @@ class ClassTargets:
         return None
 
     def _can_be_stratified(self, codes: np.ndarray, fraction: float) -> bool:
-        """Return whether each class has two members, and each part has room for all classes."""
+        """Return whether each class has two samples, and each part has room for all classes."""
         counts = np.bincount(codes, minlength=len(self.classes))
         n_held_out = ceil(fraction * codes.size)
         has_room = counts.size <= min(n_held_out, codes.size - n_held_out)
@@ -221,7 +220,7 @@ class ClassTargets:
         Raises
         ------
         ValueError
-            If it does not fit the labels, or a weight is negative or not
+            If it does not match the labels, or if a weight is negative or not
             finite.
         """
         if given is None:
@@ -249,7 +248,7 @@ class ClassTargets:
 
 
 class NumericTargets:
-    """Numbers, one column or several.
+    """Numbers in one or several columns.
 
     Parameters
     ----------
@@ -272,7 +271,8 @@ class NumericTargets:
         Raises
         ------
         ValueError
-            If y holds no numbers, or numbers outside the domain of the loss.
+            If y does not hold numbers, or if a number is outside the domain of the
+            loss.
         """
         if y.dtype.kind not in "biuf":
             raise ValueError(
@@ -284,15 +284,15 @@ class NumericTargets:
     encode_validation = encode
 
     def missing(self, targets: np.ndarray) -> np.ndarray:
-        """Return no classes: numbers have none."""
+        """Return no classes, since numbers have none."""
         return np.empty(0)
 
     def as_scored(self, y: Any) -> Any:
-        """Return y: scorers take numbers as they were given."""
+        """Return y, since scorers take numbers as they were given."""
         return y
 
     def decode(self, predicted: np.ndarray) -> np.ndarray:
-        """Return predictions, as one vector where there is one output."""
+        """Return predictions, as a vector if there is one output."""
         return predicted[:, 0] if predicted.shape[1] == 1 else predicted
 
     def score(
@@ -320,11 +320,11 @@ class NumericTargets:
         return self.loss.n_outputs(targets.shape[1], parameters)
 
     def strata(self, targets: np.ndarray, fraction: float, *, is_scored: bool) -> np.ndarray | None:
-        """Return None: numbers are not stratified."""
+        """Return None, since numbers are not stratified."""
         return None
 
     def class_weights(self, y: np.ndarray, given: Mapping[Any, float] | None) -> list[np.ndarray]:
-        """Return []: numbers have no classes."""
+        """Return [], since numbers have no classes."""
         return []
 
 
@@ -334,8 +334,8 @@ Targets = ClassTargets | NumericTargets
 def as_indicators(y: Any) -> np.ndarray:
     """Return 1 where an indicator matrix has a label, and 0 elsewhere.
 
-    As in scikit-learn every value but 0 stands for a label. Values of two labels
-    would all be labels then, and are refused.
+    As in scikit-learn, every value other than 0 stands for a label. Different values
+    would therefore mean the same, so they are refused.
 
     Parameters
     ----------
@@ -368,7 +368,7 @@ def _names_of_types(y: np.ndarray) -> str:
 
 
 def _of_one_type(y: np.ndarray) -> str:
-    """Return what makes labels of the dtype object usable, as code."""
+    """Return the code that makes labels of the dtype object usable."""
     if any(label is None for label in y.flat):
         return "the rows that have a label, without None"
     for dtype, kinds in (("bool", (bool, np.bool_)), ("int", Integral), ("float", Real)):
@@ -417,10 +417,10 @@ def encode_labels(
 
 
 def warn_of_one_hot(targets: np.ndarray) -> None:
-    """Warn once of classes that are encoded as columns, which are fitted as separate labels.
+    """Warn once about classes that are encoded as columns and fitted as separate labels.
 
-    Two columns and single rows give no warning, since rows of exactly one 1 are too
-    likely among ordinary labels there.
+    Two columns and single rows give no warning, since ordinary labels are too likely to
+    have exactly one 1 in each row there.
 
     Parameters
     ----------
@@ -439,7 +439,7 @@ def warn_of_one_hot(targets: np.ndarray) -> None:
 
 
 def fitted_targets(model: Any, state: Mapping[str, Any]) -> ClassTargets:
-    """Return the targets of a classifier's attributes; its classes may be set by hand."""
+    """Return the targets by a classifier's attributes, of which users may set the classes."""
     if "_label_binarizer" in state:
         return ClassTargets(state["_label_binarizer"])
     check_is_fitted(model, "classes_")

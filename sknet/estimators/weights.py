@@ -1,4 +1,4 @@
-"""Weights of samples and of classes: what is allowed, and what kernels take."""
+"""Weights of samples and of classes: their checks, and the arrays that kernels take."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 
 def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
-    """Return one weight for each row of X, in its dtype; ones for None.
+    """Return one weight for each row of X, in the dtype of X. None gives ones.
 
     Raises
     ------
@@ -38,19 +38,19 @@ def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
 
 
 def as_weights(name: str, weights: np.ndarray, dtype: Any) -> np.ndarray:
-    """Return weights in the dtype of X, and zero for those that are too small to count.
+    """Return weights in the dtype of X, with 0 for those that are too small to count.
 
-    Derivatives of the loss are then normal numbers even if they are as small as
-    the machine epsilon beside 1, and so is 1 divided by the sum of weights.
+    A derivative of the loss as small as the machine epsilon, times any weight that
+    counts, is then a normal number. So is 1 divided by the sum of weights.
 
     Parameters
     ----------
     name : str
-        The parameter that they come from.
+        The parameter from which the weights come.
     weights : ndarray of shape (n_samples,)
-        In float64, not all of them zero.
+        Weights in float64, not all of them zero.
     dtype : dtype
-        That of X.
+        The dtype of X.
 
     Raises
     ------
