@@ -14,9 +14,10 @@ PAGE = Path(__file__).parent / "coming_from" / "keras.md"
 TITLE = "## Names that errors translate\n"
 HEAD = f"""\
 {TITLE}
-If you use one of these names by habit, the error asks whether you meant the other one. The
-constructors take the names of this library only. The same help is there for names that are almost
-right, such as `max_iters`.
+If you use one of these names by habit, the error asks whether you meant the other one. For values,
+every method does so that checks them. For parameters, `set_params` does, and with it pipelines and
+searches, but not the constructor: there Python itself says that the argument is unexpected. The
+same help is there for names that are almost right, such as `max_iters`.
 """
 
 
