@@ -146,6 +146,12 @@ def test_two_classes_have_one_output(iris):
     assert texts(display)[-1].startswith("versicolor ")
 
 
+def test_classes_without_probabilities_have_scores(iris):
+    net = network(loss="hinge").fit(*iris)
+    display = NetworkDisplay.from_estimator(net, iris[0][0])
+    assert_array_equal(display.activations[-1], net.decision_function(iris[0][:1])[0])
+
+
 def test_regressors_and_no_hidden_layer(diabetes):
     X, y = diabetes
     net = network(sknet.MLPRegressor, hidden_layer_sizes=(), tol=1e4).fit(X, y)
