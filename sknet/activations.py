@@ -1,7 +1,7 @@
 """Activation functions of the hidden layers.
 
-To add an activation, define a named subclass of :class:`Activation` in this file. `forward` and
-`backward` work elementwise and in place on a flat array: all units of a layer for all rows of a
+To add an activation, define a named subclass of :class:`Activation` in this file. Its `forward` and
+`backward` change a flat array in place. The array holds all units of a layer for all rows of a
 minibatch. Numba compiles both for float32 and float64, so they carry no annotations. Constants must
 have the dtype of the array, as ``a.dtype.type(1)``: a literal ``1.0`` promotes float32 to float64.
 """
@@ -23,13 +23,11 @@ class Activation(Part):
     Attributes
     ----------
     glorot_factor : float
-        The Glorot initialisers draw the weights of the layer within the bound
-        ``sqrt(glorot_factor / (fan_in + fan_out))``.
+        'glorot_uniform' draws weights below ``sqrt(glorot_factor / (fan_in + fan_out))`` in size.
     weight_init : str
         Name of the initialiser that ``weight_init='auto'`` selects for the weights of the layer.
     needs_input : bool
-        Whether `backward` reads the pre-activations `z`. If False, it computes the derivative from
-        the activations alone.
+        Whether `backward` reads the pre-activations `z`. Otherwise it needs only the activations.
 
     Examples
     --------
@@ -74,7 +72,10 @@ class Activation(Part):
 
 
 class Identity(Activation, name="identity"):
-    """Identity: f(z) = z, f'(z) = 1."""
+    """Identity: f(z) = z, f'(z) = 1.
+
+    Use it to fit a linear model, or to compress the inputs linearly in one layer of several.
+    """
 
     @staticmethod
     def forward(a):
@@ -88,7 +89,8 @@ class Identity(Activation, name="identity"):
 class Logistic(Activation, name="logistic"):
     """Logistic sigmoid: f(z) = 1 / (1 + exp(-z)), f'(z) = f(z) (1 - f(z)).
 
-    As in scikit-learn, the ``glorot_factor`` of this activation is 2 instead of 6.
+    Its activations are between 0 and 1. Where they are close to either, the derivative is almost 0,
+    so networks of many layers learn slowly with it. As in scikit-learn, its ``glorot_factor`` is 2.
     """
 
     glorot_factor = 2.0
@@ -109,7 +111,10 @@ class Logistic(Activation, name="logistic"):
 
 
 class Tanh(Activation, name="tanh"):
-    """Hyperbolic tangent: f(z) = tanh(z), f'(z) = 1 - f(z)**2."""
+    """Hyperbolic tangent: f(z) = tanh(z), f'(z) = 1 - f(z)**2.
+
+    Use it for smooth functions in networks of few layers. Its activations are between -1 and 1.
+    """
 
     @staticmethod
     def forward(a):
@@ -128,7 +133,8 @@ class Tanh(Activation, name="tanh"):
 class ReLU(Activation, name="relu"):
     """Rectified linear unit: f(z) = max(0, z), f'(z) = 1 if z > 0, else 0.
 
-    NaN stays NaN, so that the divergence of a network remains visible.
+    This is the default, and it is fast. A unit whose z is negative for all samples stops learning.
+    NaN stays NaN, so that a network that diverges does not go unnoticed.
 
     References
     ----------
@@ -153,6 +159,8 @@ class ReLU(Activation, name="relu"):
 
 class LeakyReLU(Activation, name="leaky_relu"):
     """Leaky rectified linear unit: f(z) = z if z > 0, else 0.01 z; f'(z) = 1 if z > 0, else 0.01.
+
+    Use it in place of 'relu' when many units are always 0: its units learn for every z.
 
     References
     ----------
@@ -179,9 +187,11 @@ class LeakyReLU(Activation, name="leaky_relu"):
 
 
 class ELU(Activation, name="elu"):
-    """Exponential linear unit: f(z) = z if z > 0, else exp(z) - 1.
+    """Exponential linear unit, with the paper's alpha set to 1.
 
-    f'(z) = 1 if z > 0, else f(z) + 1. The paper's alpha is 1.
+    f(z) = z if z > 0, else exp(z) - 1; f'(z) = 1 if z > 0, else f(z) + 1.
+
+    Use it for a function like ReLU whose derivative has no jump and is never 0.
 
     References
     ----------
@@ -193,14 +203,10 @@ class ELU(Activation, name="elu"):
 
     @staticmethod
     def forward(a):
-        """Overwrite `a` with exp(a) - 1 where a < 0.
-
-        It is computed as 2 t / (1 - t) with t = tanh(a / 2), which avoids the cancellation of
-        exp(a) - 1 for small a.
-        """
+        """Where a < 0, overwrite `a` with exp(a) - 1, as 2 t / (1 - t) with t = tanh(a / 2)."""
         zero, half, one = a.dtype.type(0), a.dtype.type(0.5), a.dtype.type(1)
         for i in range(a.size):
-            t = tanh(half * (a[i] if a[i] < zero else zero))
+            t = tanh(half * (a[i] if a[i] < zero else zero))  # exp(a) - 1 would cancel near 0
             a[i] = (t + t) / (one - t) if a[i] < zero else a[i]
 
     @staticmethod
@@ -218,11 +224,10 @@ class SELU(Activation, name="selu"):
     """Scaled exponential linear unit.
 
     f(z) = s z if z > 0, else s alpha (exp(z) - 1);
-    f'(z) = s if z > 0, else f(z) + s alpha;
-    s = 1.0507..., alpha = 1.6732...
+    f'(z) = s if z > 0, else f(z) + s alpha; s = 1.0507..., alpha = 1.6732...
 
     The two constants are chosen so that pre-activations with mean 0 and variance 1 give
-    activations with mean 0 and variance 1.
+    activations with mean 0 and variance 1. Use it for many layers, with standardised inputs.
 
     References
     ----------
@@ -250,21 +255,20 @@ class SELU(Activation, name="selu"):
             delta[i] *= scale if a[i] > zero else a[i] + bottom
 
 
-# 2 sqrt(2 / pi), and the coefficient of z**3 in u.
-GELU_SLOPE, GELU_CUBIC = 2 * math.sqrt(2 / math.pi), 0.044715
+GELU_SLOPE, GELU_CUBIC = 2 * math.sqrt(2 / math.pi), 0.044715  # 2 u = SLOPE (z + CUBIC z**3)
 
 
 class GELU(Activation, name="gelu"):
-    """Gaussian error linear unit, in its approximation by tanh.
+    """Gaussian error linear unit, in the approximation that uses tanh.
 
     f(z) = z p, f'(z) = p + z p (1 - p) 2 u'(z),
     p = (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u)),
     u = sqrt(2 / pi) (z + 0.044715 z**3).
 
-    The exact function is z times the cumulative distribution function of the standard normal
-    distribution. The approximation is the paper's own and differs from it by less than 5e-4. It
-    needs no error function, for which processors have no vector instructions. In PyTorch it is
-    ``GELU(approximate='tanh')``.
+    This smooth relative of ReLU is common in transformers. The exact function is z times the
+    distribution function of the standard normal distribution. The approximation is the paper's own,
+    and its error is below 5e-4. It needs no error function, for which processors have no vector
+    instructions. PyTorch calls it ``GELU(approximate='tanh')``.
 
     References
     ----------
@@ -287,7 +291,8 @@ class GELU(Activation, name="gelu"):
     def backward(z, a, delta):
         """Multiply `delta` by p + z p (1 - p) 2 u'.
 
-        p (1 - p) is w / (1 + w)**2, w = exp(-2 |u|): 1 - p would cancel. u' may overflow if w is 0.
+        p (1 - p) is w / (1 + w)**2 with w = exp(-2 |u|), since 1 - p would cancel. Where w is 0,
+        u' may overflow, so that the second term is left out.
         """
         zero, one, three = a.dtype.type(0), a.dtype.type(1), a.dtype.type(3)
         slope, cubic = a.dtype.type(GELU_SLOPE), a.dtype.type(GELU_CUBIC)
@@ -302,7 +307,7 @@ class GELU(Activation, name="gelu"):
 
 
 class SiLU(Activation, name="silu"):
-    """Sigmoid linear unit, also called swish.
+    """Sigmoid linear unit, also called swish: a smooth relative of ReLU, simpler than 'gelu'.
 
     f(z) = z p, f'(z) = p + z p (1 - p), p = 1 / (1 + exp(-z)).
 
@@ -325,24 +330,20 @@ class SiLU(Activation, name="silu"):
 
     @staticmethod
     def backward(z, a, delta):
-        """Multiply `delta` by p + z p (1 - p).
-
-        p (1 - p) is computed as w / (1 + w)**2 with w = exp(-|z|), which avoids the cancellation
-        of 1 - p.
-        """
+        """Multiply `delta` by p + z p (1 - p), where p (1 - p) is w / (1 + w)**2."""
         zero, one = a.dtype.type(0), a.dtype.type(1)
         for i in range(delta.size):
             x = z[i]
-            w = exp(-abs(x))
+            w = exp(-abs(x))  # 1 - p would cancel where p is close to 1
             q = one / (one + w)
             p = w * q if x < zero else q
             delta[i] *= p + x * w * q * q
 
 
 class Mish(Activation, name="mish"):
-    """Mish: f(z) = z t, t = tanh(log(1 + exp(z))).
+    """Mish, a smooth relative of ReLU like 'gelu' and 'silu'.
 
-    f'(z) = t + z p (1 - t**2), p = 1 / (1 + exp(-z)).
+    f(z) = z t, f'(z) = t + z p (1 - t**2); t = tanh(log(1 + exp(z))), p = 1 / (1 + exp(-z)).
 
     References
     ----------
@@ -385,6 +386,8 @@ class Mish(Activation, name="mish"):
 class Softplus(Activation, name="softplus"):
     """Softplus: f(z) = log(1 + exp(z)), f'(z) = 1 - exp(-f(z)).
 
+    Use it for a smooth form of ReLU that is always positive and never decreases.
+
     References
     ----------
     Dugas, C., Bengio, Y., Belisle, F., Nadeau, C., Garcia, R. (2001). Incorporating second-order
@@ -398,9 +401,8 @@ class Softplus(Activation, name="softplus"):
         """Overwrite `a` with max(0, a) + log(1 + w), where w = exp(-|a|) cannot overflow.
 
         log(1 + w) = 2 (s + s**3 / 3 + s**5 / 5 + ...) with s = w / (2 + w) <= 1/3 (Abramowitz and
-        Stegun 1964, Handbook of mathematical functions, 4.1.27). After 16 terms the remainder is
-        below a tenth of the machine epsilon of float64. A call of the C library's logarithm would
-        prevent the compiler from vectorising the loop.
+        Stegun 1964, Handbook of mathematical functions, 4.1.27). The remainder after 16 terms is
+        below epsilon / 10 of float64. The C library's logarithm would prevent vectorisation.
         """
         zero, one, two = a.dtype.type(0), a.dtype.type(1), a.dtype.type(2)
         for i in range(a.size):
@@ -413,19 +415,17 @@ class Softplus(Activation, name="softplus"):
 
     @staticmethod
     def backward(z, a, delta):
-        """Multiply `delta` by 1 - exp(-a).
-
-        It is computed as 2 t / (1 + t) with t = tanh(a / 2), which avoids the cancellation of
-        1 - exp(-a) for small a.
-        """
+        """Multiply `delta` by 1 - exp(-a), as 2 t / (1 + t) with t = tanh(a / 2)."""
         half, one = a.dtype.type(0.5), a.dtype.type(1)
         for i in range(delta.size):
-            t = tanh(half * a[i])
+            t = tanh(half * a[i])  # 1 - exp(-a) would cancel near 0
             delta[i] *= (t + t) / (one + t)
 
 
 class Softsign(Activation, name="softsign"):
     """Softsign: f(z) = z / (1 + abs(z)), f'(z) = (1 - abs(f(z)))**2.
+
+    Use it in place of 'tanh' to let units approach their bounds -1 and 1 more slowly.
 
     References
     ----------

@@ -1,6 +1,6 @@
-"""Sizes of the hidden layers: the values of the parameter ``hidden_layer_sizes``.
+"""Sizes of the hidden layers, which are the values of the parameter ``hidden_layer_sizes``.
 
-:func:`parse_hidden_layer_sizes` reads all forms in which users can write such a value, and
+:func:`parse_hidden_layer_sizes` reads every form in which users can write such a value.
 :class:`HiddenLayerSizes` is a distribution of values for hyperparameter searches.
 """
 
@@ -25,19 +25,19 @@ def parse_hidden_layer_sizes(value: Any) -> list[int]:
     Parameters
     ----------
     value : int, array-like of int, or str
-        Number of units of a single hidden layer, or of each hidden layer. In a string the numbers
-        are joined by '-', which suits tables and command lines. ``()``, ``''`` and ``'()'`` mean
-        no hidden layers.
+        Number of units of a single hidden layer, or of each hidden layer. A string has the numbers
+        joined by '-', which is convenient in tables and on the command line. ``()``, ``''`` and
+        ``'()'`` mean that there are no hidden layers.
 
     Returns
     -------
     list of int
-        Of shape (n_hidden_layers,), each >= 1.
+        One number >= 1 for each hidden layer.
 
     Raises
     ------
     ValueError
-        If a string has another form, or a size is not an integer >= 1.
+        If a string has another form, or if a size is not an integer >= 1.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def parse_hidden_layer_sizes(value: Any) -> list[int]:
             "Give one integer >= 1 for each hidden layer, for example "
             "hidden_layer_sizes=(100, 50)."
         )
-    # Sums and products of NumPy's small integers, such as uint8, would overflow.
+    # With NumPy's small integers, such as uint8, sums and products of sizes would overflow.
     return [int(size) for size in sizes]
 
 
@@ -79,8 +79,9 @@ def _read(text: str) -> list[int]:
 class HiddenLayerSizes:
     """A distribution of ``hidden_layer_sizes`` for scikit-learn's randomised searches.
 
-    The number of hidden layers has a uniform distribution. The width w of the first one has a
-    log-uniform distribution:
+    Use it as a value of ``param_distributions`` in
+    :class:`sklearn.model_selection.RandomizedSearchCV`. The number of hidden layers is uniformly
+    distributed. The width w of the first hidden layer has a log-uniform distribution:
 
     P(w) = log((w + 1) / w) / log((high + 1) / low).
 
@@ -94,13 +95,13 @@ class HiddenLayerSizes:
     depth : tuple of int, default=(1, 3)
         Range (low, high) of the number of hidden layers. Both ends are included, and low >= 0.
     shape : {'constant', 'funnel'}, default='constant'
-        'constant': all hidden layers have the same width. 'funnel': each has half the width of the
-        previous one, rounded down, but at least ``width[0]``.
+        With 'constant', all hidden layers have the same width. With 'funnel', each layer has half
+        the width of the one before, rounded down, but at least ``width[0]``.
 
     Raises
     ------
     ValueError
-        If a range is empty or out of bounds, or the shape is unknown.
+        If a range is empty or out of bounds, or if the shape is unknown.
 
     Examples
     --------
@@ -120,7 +121,8 @@ class HiddenLayerSizes:
             is_range = len(bounds) == 2 and all(map(_is_integer, bounds))
             if not is_range or not least <= bounds[0] <= bounds[1]:
                 raise ValueError(
-                    f"{name}={value!r} must be two integers (low, high), {least} <= low <= high."
+                    f"{name}={value!r} must be two integers (low, high) with "
+                    f"{least} <= low <= high."
                 )
         if self.shape not in ("constant", "funnel"):
             raise ValueError(f"shape={self.shape!r} must be 'constant' or 'funnel'.")
@@ -137,14 +139,14 @@ class HiddenLayerSizes:
         Parameters
         ----------
         size : int, default=None
-            Number of values. None: a single value instead of a list.
+            Number of values. With None, a single value is returned instead of a list.
         random_state : int, RandomState instance or None, default=None
             Seed or source of random numbers.
 
         Returns
         -------
         tuple of int, or list of tuple of int
-            Number of units of each hidden layer.
+            Number of units of each hidden layer, for one value or for a list of values.
         """
         random = check_random_state(random_state)
         if size is None:
@@ -157,7 +159,7 @@ class HiddenLayerSizes:
         Parameters
         ----------
         trial : optuna.trial.Trial
-            It suggests the two integers ``{name}_depth`` and ``{name}_width``.
+            The trial. It suggests the two integers ``{name}_depth`` and ``{name}_width``.
         name : str, default='hidden'
             Prefix of these two parameters of the trial.
 

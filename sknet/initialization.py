@@ -2,8 +2,12 @@
 
 To add an initialiser, define a named subclass of :class:`Initializer` in this file.
 
+If the weights of a layer are too large or too small, the activations and gradients grow or shrink
+from layer to layer. The initialisers differ in the variance that prevents this, which depends on
+the activation. ``weight_init='auto'`` takes the one that suits each layer's activation.
+
 Normal distributions are not truncated. The biases are zero, except for 'glorot_uniform', which
-draws them like scikit-learn.
+draws them as scikit-learn does.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ class Initializer(Part):
         random_state : RandomState
             Source of random numbers.
         fan_in, fan_out : int
-            Number of inputs and outputs of the layer, >= 1.
+            Number of inputs and of outputs of the layer, each >= 1.
         factor : float
             The ``glorot_factor`` of the layer's activation.
 
@@ -57,13 +61,13 @@ def draw_layer(
     Parameters
     ----------
     weight_init : str or callable
-        Name of an initialiser, or 'auto' for the ``weight_init`` of the activation, or a function
-        ``f(fan_in, fan_out, random_state)``. The function returns the weights, or a tuple of
-        weights and biases. If it returns no biases, they are zero.
+        Name of an initialiser, 'auto' or a function. 'auto' stands for the ``weight_init`` of the
+        activation. The function is called as ``f(fan_in, fan_out, random_state)``. It returns the
+        weights, or a tuple of weights and biases. If it returns no biases, they are zero.
     random_state : RandomState
         Source of random numbers.
     fan_in, fan_out : int
-        Number of inputs and outputs of the layer, >= 1.
+        Number of inputs and of outputs of the layer, each >= 1.
     activation : type
         The :class:`~sknet.activations.Activation` of the layer.
 
@@ -96,7 +100,7 @@ def draw_layer(
             drawn = drawn, np.zeros(fan_out)
         if len(drawn) != 2:
             raise ValueError(
-                f"weight_init returned a tuple of {len(drawn)}; return weights of shape "
+                f"weight_init returned a tuple of length {len(drawn)}. Return weights of shape "
                 f"{(fan_in, fan_out)}, or a tuple of such weights and biases of shape {(fan_out,)}."
             )
         return (
@@ -108,18 +112,18 @@ def draw_layer(
 
 
 def _checked(drawn: Any, what: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Check an array that a user's function returned, and copy it, since training overwrites it."""
-    wanted = f"return finite real numbers of shape {shape} for this layer."
+    """Check and copy an array that a user's function returned. Training overwrites the copy."""
+    wanted = f"Return finite real numbers of shape {shape} for this layer."
     try:
         array = np.array(drawn)
     except ValueError as error:
-        raise ValueError(f"weight_init returned {what} that are not an array; {wanted}") from error
+        raise ValueError(f"weight_init returned {what} that are not an array. {wanted}") from error
     if array.shape != shape or array.dtype.kind not in "fiu":
         raise ValueError(
-            f"weight_init returned {what} of shape {array.shape} and dtype {array.dtype}; {wanted}"
+            f"weight_init returned {what} of shape {array.shape} and dtype {array.dtype}. {wanted}"
         )
     if not np.isfinite(array).all():
-        raise ValueError(f"weight_init returned {what} with NaN or infinity; {wanted}")
+        raise ValueError(f"weight_init returned {what} with NaN or infinity. {wanted}")
     return array.astype(np.float64, copy=False)
 
 
@@ -128,9 +132,10 @@ class GlorotUniform(Initializer, name="glorot_uniform"):
 
     Uniform in [-b, b), b = sqrt(factor / (fan_in + fan_out)).
 
-    The factor is the activation's ``glorot_factor``. As in scikit-learn it is 6, or 2 for
-    'logistic', and the biases are drawn from the same distribution. With a factor of 2 the
-    variance is a third of the above.
+    It suits 'tanh', 'softsign' and 'identity', which are close to linear near 0. For 'relu' and
+    'logistic' it is what scikit-learn does. The factor is the activation's ``glorot_factor``. As in
+    scikit-learn it is 6 in general and 2 for 'logistic', where the variance is thus a third of the
+    above. The biases are drawn from the same distribution.
 
     References
     ----------
@@ -153,8 +158,8 @@ class GlorotNormal(Initializer, name="glorot_normal"):
 
     Normal with mean 0 and standard deviation s = sqrt(factor / 3 / (fan_in + fan_out)).
 
-    The factor is that of :class:`GlorotUniform`, and so is the variance. For 'logistic', it is a
-    third of the above.
+    The factor and the variance are those of :class:`GlorotUniform`. For 'logistic', the variance is
+    a third of the above.
 
     References
     ----------
@@ -175,6 +180,8 @@ class HeUniform(Initializer, name="he_uniform"):
 
     Uniform in [-b, b), b = sqrt(6 / fan_in).
 
+    It suits 'relu' and similar activations, as :class:`HeNormal` does.
+
     References
     ----------
     He, K., Zhang, X., Ren, S., Sun, J. (2015). Delving deep into rectifiers: surpassing
@@ -193,6 +200,9 @@ class HeNormal(Initializer, name="he_normal"):
     """Normal weights with variance 2 / fan_in.
 
     Normal with mean 0 and standard deviation s = sqrt(2 / fan_in).
+
+    It suits 'relu' and similar activations, which set about half of the pre-activations to 0.
+    The factor of 2 makes up for this.
 
     References
     ----------
@@ -213,6 +223,8 @@ class LeCunUniform(Initializer, name="lecun_uniform"):
 
     Uniform in [-b, b), b = sqrt(3 / fan_in).
 
+    With inputs of mean 0 and variance 1, it gives pre-activations of variance 1.
+
     References
     ----------
     LeCun, Y., Bottou, L., Orr, G. B., Mueller, K.-R. (1998). Efficient backprop. In Neural
@@ -232,6 +244,8 @@ class LeCunNormal(Initializer, name="lecun_normal"):
 
     Normal with mean 0 and standard deviation s = sqrt(1 / fan_in).
 
+    It suits 'selu', whose constants assume pre-activations of variance 1.
+
     References
     ----------
     LeCun, Y., Bottou, L., Orr, G. B., Mueller, K.-R. (1998). Efficient backprop. In Neural
@@ -247,13 +261,14 @@ class LeCunNormal(Initializer, name="lecun_normal"):
 
 
 class Orthogonal(Initializer, name="orthogonal"):
-    """Uniformly distributed weights with orthonormal columns or, if fan_in < fan_out, rows.
+    """Random weights with orthonormal columns, or orthonormal rows if fan_in < fan_out.
 
     W'W = I if fan_in >= fan_out, else W W' = I.
 
-    W is the factor Q of the QR decomposition of a matrix of normal numbers. The signs of its
-    columns are chosen so that the diagonal of R is positive. Without this choice, W would not be
-    uniformly distributed.
+    In a network of many layers of equal width, such weights keep the norm of signals that pass
+    through them. W is the factor Q of the QR decomposition of a matrix of normal numbers. The signs
+    of its columns are chosen so that the diagonal of R is positive. Without this choice, W would
+    not be uniformly distributed over all such matrices.
 
     References
     ----------

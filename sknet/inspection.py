@@ -1,4 +1,4 @@
-"""Inspection of fitted networks: activations of hidden layers, and gradients by the input."""
+"""Inspection of fitted networks: what hidden layers compute, and which inputs matter."""
 
 from __future__ import annotations
 
@@ -27,15 +27,17 @@ from sknet.estimators.decorators import fit_context
 from sknet.estimators.engine import load_engine
 from sknet.estimators.targets import fitted_targets
 
-# Number of rows of a sparse X that are converted to dense at a time for gradient times input.
+# To multiply gradients by a sparse X, this many of its rows at a time are converted to dense.
 DENSE_ROWS = 1024
 
 
 class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
-    """Transformer to the activations of the hidden layers of a multilayer perceptron.
+    """Transformer that turns samples into the activations of hidden layers of a network.
+
+    Use it to feed learned features to another estimator, or to look at them.
 
     The activations of hidden layer l for a row x are a_l = f(a_{l-1} W_l + b_l),
-    with a_{-1} = x and the activation function f of the layer.
+    where a_{-1} = x and f is the activation function of the layer.
 
     Parameters
     ----------
@@ -43,8 +45,9 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         A network of sknet. `fit` fits a clone of it. To use a network that is
         already fitted, wrap it in a :class:`sklearn.frozen.FrozenEstimator`.
     layer : int or 'all', default=-1
-        Index of the hidden layer. 0 is the layer next to the input, -1 the layer
-        next to the output. 'all' concatenates the activations of all hidden layers.
+        Index of the hidden layer. 0 is the layer next to the input, and -1 is the
+        layer next to the output. 'all' concatenates the activations of all hidden
+        layers.
 
     Attributes
     ----------
@@ -79,7 +82,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         self.estimator = estimator
         self.layer = layer
 
-    # The fit of the network validates the parameters of the network.
+    # The parameters of the network are validated when the network is fitted.
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Self:
         """Fit the network, unless it is frozen.
@@ -89,11 +92,11 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets of the network. A frozen network needs none.
+            Targets of the network. A frozen network does not need them.
         **fit_params : dict
-            Passed to `fit` of the network, for instance `sample_weight`. With
-            scikit-learn's metadata routing enabled, only the metadata that the
-            network requests are passed.
+            Arguments that are passed to `fit` of the network, for example
+            `sample_weight`. If scikit-learn's metadata routing is enabled, only the
+            metadata that the network requests are passed.
 
         Returns
         -------
@@ -105,7 +108,8 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         TypeError
             If the estimator is not a network of sknet.
         ValueError
-            If the network has no such hidden layer, or if its `fit` raises one.
+            If the network has no such hidden layer, or if the fit of the network
+            raises a ValueError.
         """
         _network_of(self.estimator)
         if get_config()["enable_metadata_routing"]:
@@ -131,7 +135,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_units)
-            Activations, in the dtype of the weights of the network.
+            The activations, in the dtype of the network's weights.
         """
         load_engine()
         from sknet._engine.memory import as_kernel_input
@@ -151,12 +155,13 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         input_features : array-like of str of shape (`n_features_in_`,), default=None
-            Names of the features. They are only checked against those seen in `fit`.
+            Names of the features. They must be those seen in `fit`, and have no
+            other effect.
 
         Returns
         -------
         ndarray of shape (n_units,)
-            Strings, in an array of dtype object.
+            Names of the units, as strings in an array of dtype object.
         """
         check_is_fitted(self, "estimator_")
         _check_feature_names_in(self, input_features, generate_names=False)
@@ -170,26 +175,26 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         n_hidden = len(mlp.coefs_) - 1
         if n_hidden == 0:
             raise ValueError(
-                "The network has no hidden layers to show: give the estimator "
+                "The network has no hidden layers to show. Give the estimator "
                 "hidden_layer_sizes of at least one layer."
             )
         if self.layer == "all":
             return range(n_hidden)
         if not -n_hidden <= self.layer < n_hidden:
             raise ValueError(
-                f"layer={self.layer}, but the network has {n_hidden} hidden layers: give an "
+                f"layer={self.layer}, but the network has {n_hidden} hidden layers. Give an "
                 f"integer from {-n_hidden} to {n_hidden - 1}, or 'all'."
             )
         index = self.layer % n_hidden
         return range(index, index + 1)
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return the routing of metadata: `fit` passes them to `fit` of the network.
+        """Return which metadata `fit` passes on to `fit` of the network.
 
         Returns
         -------
         MetadataRouter
-            The routing, for scikit-learn.
+            The routing in the form that scikit-learn reads.
         """
         mapping = MethodMapping()
         for caller in ("fit", "fit_transform"):  # pipelines call fit_transform
@@ -197,7 +202,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
 
     def __sklearn_tags__(self) -> Any:
-        """Return the tags. Those of the inputs and targets are the network's."""
+        """Return the tags. The tags of inputs and targets are those of the network."""
         tags = super().__sklearn_tags__()
         inner = get_tags(self.estimator)
         tags.input_tags.sparse = inner.input_tags.sparse
@@ -209,40 +214,46 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
 def input_gradients(
     estimator: Any, X: Any, target: Any = None, *, multiply_by_inputs: bool = False
 ) -> np.ndarray:
-    """Return the gradient of a raw score with respect to the features, for each row.
+    """Return, for each row, the gradient of a raw score with respect to the features.
 
-    The gradient is d score / d x, in units of the score per unit of the feature.
-    Its absolute value is called a *saliency map* [1]_.
+    It shows how a small change of each feature would change the score. The gradient
+    is d score / d x, in units of the score per unit of the feature. Its absolute
+    value is called a *saliency map* [1]_.
 
-    The raw score is the one before the link function. For a classifier it is
-    that of `decision_function`, log-odds in nats. The log-odds of ``classes_[0]``
-    of two classes are minus those of ``classes_[1]``. For a regressor it is the
-    prediction, or the logarithm of the prediction with ``loss='poisson'`` or
-    ``'gamma'``. With ``non_crossing=True``, the score of each quantile but the
-    lowest is the z whose log(1 + exp(z)) is added to the quantile below. The
-    gradient after the link would vanish wherever a class is certain.
+    A raw score is the output of the network before the inverse link, which turns
+    raw scores into predictions. The gradient of the prediction would be almost 0
+    wherever a class is almost certain. The meaning of the raw score depends on the
+    estimator:
+
+    - For a classifier, it is the score that `decision_function` returns. With two
+      classes, the score of ``classes_[0]`` is minus that of ``classes_[1]``.
+    - For a regressor, it is the prediction. With ``loss='poisson'`` or ``'gamma'``
+      it is the logarithm of the prediction.
+    - With ``non_crossing=True``, the score of the lowest quantile is its prediction.
+      The score of each other quantile is the z whose log(1 + exp(z)) is added to the
+      quantile below.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        A fitted network of sknet. It may be in a
-        :class:`sklearn.frozen.FrozenEstimator`.
+        A fitted network of sknet. A :class:`sklearn.frozen.FrozenEstimator` around
+        it is accepted, too.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Input data. The result is dense even for sparse X.
     target : label, int or array-like of shape (n_samples,), default=None
-        The score: one of `classes_`, or the index of the output for multilabel
-        targets and for regressors. An array has one for each row, such as the
-        classes y of a classifier. None uses the predicted class of each row, or
-        the only output of a network.
+        Which score to take. For a classifier it is one of `classes_`. For multilabel
+        targets and for regressors it is the index of the output. An array has one
+        target for each row, for example the true classes. With None, it is the
+        predicted class of each row, or the only output of the network.
     multiply_by_inputs : bool, default=False
-        Whether to return the gradient times the input, x d score / d x [2]_. It
-        is the contribution of each feature to the score, to first order, in
+        Whether to return the gradient times the input, x d score / d x [2]_. To
+        first order, this is how much each feature contributes to the score, in
         units of the score.
 
     Returns
     -------
     ndarray of shape (n_samples, n_features)
-        Gradients, in the dtype of the weights of the network.
+        Gradients, in the dtype of the network's weights.
 
     Raises
     ------
@@ -254,7 +265,7 @@ def input_gradients(
 
     See Also
     --------
-    HiddenLayers : Transformer to the activations of hidden layers.
+    HiddenLayers : Transformer that returns the activations of hidden layers.
 
     References
     ----------
@@ -295,12 +306,12 @@ def input_gradients(
 def _score_indices(mlp: BaseMLP, n_outputs: int, X: Any, target: Any) -> tuple[Any, Any]:
     """Return the index of the raw score and its sign.
 
-    Each is one integer for all rows, or an array of one integer for each row.
+    Both are either an integer for all rows, or an array with an integer for each row.
     """
     if np.ndim(target) > 0 and np.shape(target) != (_num_samples(X),):
         raise ValueError(
-            f"target has the shape {np.shape(target)}, but X has {_num_samples(X)} rows: give one "
-            "target for all rows, or one for each of them."
+            f"target has the shape {np.shape(target)}, but X has {_num_samples(X)} rows. Give one "
+            "target for all rows, or one for each row."
         )
     if is_classifier(mlp) and not fitted_targets(mlp, vars(mlp)).is_multilabel:
         known = mlp.classes_.tolist()
@@ -308,8 +319,8 @@ def _score_indices(mlp: BaseMLP, n_outputs: int, X: Any, target: Any) -> tuple[A
         for label in set(labels.reshape(-1).tolist()):
             if label not in known:
                 raise ValueError(
-                    f"target={label!r} is not a class of the network: give one of {known}, or "
-                    "None for the class that is predicted."
+                    f"target={label!r} is not a class of the network. Give one of {known}, or "
+                    "None for the predicted class."
                 )
         classes = np.searchsorted(mlp.classes_, labels)
         return (0, 2 * classes - 1) if n_outputs == 1 else (classes, 1)
@@ -318,19 +329,19 @@ def _score_indices(mlp: BaseMLP, n_outputs: int, X: Any, target: Any) -> tuple[A
     outputs = np.asarray(target)
     if outputs.dtype.kind not in "iu" or ((outputs < 0) | (outputs >= n_outputs)).any():
         raise ValueError(
-            f"target={target!r}, but the network has {n_outputs} outputs: give the number of "
-            f"one, from 0 to {n_outputs - 1}."
+            f"target={target!r}, but the network has {n_outputs} outputs. Give the index of "
+            f"an output, from 0 to {n_outputs - 1}."
         )
     return outputs, 1
 
 
 def _network_of(estimator: Any) -> Any:
-    """Return the network, without its FrozenEstimator if it has one."""
+    """Return the network, and take it out of a FrozenEstimator if it is in one."""
     mlp = estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
     if not isinstance(mlp, BaseMLP):
         raise TypeError(
             f"estimator must be sknet's MLPClassifier or MLPRegressor, got {type(mlp).__name__}. "
-            "Of a pipeline or a search give the network inside (pipeline[-1], "
-            "search.best_estimator_), and X as that takes it."
+            "If it is inside a pipeline or a search, give the network itself (pipeline[-1], "
+            "search.best_estimator_), with X transformed as the network receives it."
         )
     return mlp

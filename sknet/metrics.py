@@ -1,8 +1,8 @@
-"""Metrics of quantile predictions: one quantile or several, of one target or several.
+"""Metrics for predicted quantiles: one or several quantiles of one or several targets.
 
-scikit-learn's metrics of quantiles take one quantile. :class:`~sknet.MLPRegressor` predicts a
-column for each of several quantiles with ``quantile=[0.1, 0.5, 0.9]``, and these functions average
-scikit-learn's metrics over them.
+scikit-learn's metrics for quantiles take one quantile at a time. With ``quantile=[0.1, 0.5, 0.9]``,
+:class:`~sknet.MLPRegressor` predicts a column for each of these quantiles. The functions of this
+module average scikit-learn's metrics over the columns.
 """
 
 from __future__ import annotations
@@ -28,30 +28,31 @@ def mean_pinball_loss(
 ) -> float:
     """Return the pinball loss, averaged over quantiles and targets.
 
-    For one quantile it is :func:`sklearn.metrics.mean_pinball_loss`.
+    It measures how good predicted quantiles are. For one quantile it equals
+    :func:`sklearn.metrics.mean_pinball_loss`.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,) or (n_samples, n_targets)
         Correct targets.
     y_pred : array-like of shape (n_samples,) or (n_samples, n_targets * n_quantiles)
-        Predicted quantiles of the first target, in the order of `quantile`, then
-        those of the second target, and so on.
+        Predicted quantiles. The first columns are the quantiles of the first target,
+        in the order of `quantile`. Those of the second target follow, and so on.
     quantile : float or list of float, default=0.5
         The quantiles that were predicted, between 0 and 1.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weight of each sample. None: all 1.
+        Weight of each sample. With None, each weight is 1.
 
     Returns
     -------
     float
-        In units of y. The best value is 0.
+        Mean loss, in units of y. The best possible value is 0.
 
     Raises
     ------
     ValueError
-        If a quantile is outside (0, 1), or if `y_pred` has other columns than
-        one for each quantile and target.
+        If a quantile is outside (0, 1), or if `y_pred` does not have one column for
+        each quantile of each target.
 
     Examples
     --------
@@ -72,8 +73,8 @@ def d2_pinball_score(
 ) -> float:
     """Return the fraction of the pinball loss explained, averaged over quantiles and targets.
 
-    For one quantile it is :func:`sklearn.metrics.d2_pinball_score`. It is what
-    ``MLPRegressor(loss="quantile").score`` returns.
+    For one quantile it equals :func:`sklearn.metrics.d2_pinball_score`. The method
+    `score` of ``MLPRegressor(loss="quantile")`` returns this value.
 
     Parameters
     ----------
@@ -84,17 +85,18 @@ def d2_pinball_score(
     quantile : float or list of float, default=0.5
         The quantiles that were predicted, between 0 and 1.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weight of each sample. None: all 1.
+        Weight of each sample. With None, each weight is 1.
 
     Returns
     -------
     float
-        At most 1; 0 for the best constant prediction of each quantile.
+        A number of at most 1. It is 0 for the best constant prediction of each
+        quantile.
 
     Raises
     ------
     ValueError
-        As :func:`mean_pinball_loss`.
+        In the same cases as :func:`mean_pinball_loss`.
 
     Examples
     --------
@@ -108,9 +110,10 @@ def d2_pinball_score(
 def make_pinball_scorer(
     quantile: float | Sequence[float] | np.ndarray = 0.5,
 ) -> Callable[..., float]:
-    """Return a scorer by the negative mean pinball loss, the higher the better.
+    """Return a scorer whose score is the negative mean pinball loss.
 
-    It scores whatever predicts the quantiles: the network itself, a Pipeline or a
+    A higher score is better. The scorer takes any estimator that predicts the
+    quantiles: the network itself, a pipeline or a
     :class:`~sklearn.compose.TransformedTargetRegressor` around it, or another
     regressor.
 
@@ -122,8 +125,8 @@ def make_pinball_scorer(
     Returns
     -------
     callable
-        A scorer for the parameter ``scoring`` of cross-validation, of searches and
-        of :class:`~sknet.MLPRegressor`.
+        A scorer. Pass it as the parameter ``scoring`` of cross-validation, of
+        searches and of :class:`~sknet.MLPRegressor`.
 
     Raises
     ------
@@ -155,14 +158,14 @@ def make_pinball_scorer(
 
 
 def _quantiles(quantile: Any) -> list[float]:
-    """Return the quantiles as the loss reads them, which checks them."""
+    """Return the quantiles as a list. The loss reads and checks them."""
     return Quantile.quantiles(Quantile.settings({"quantile": quantile, "non_crossing": False}))
 
 
 def _mean(
     metric: Callable[..., float], y_true: Any, y_pred: Any, quantile: Any, sample_weight: Any
 ) -> float:
-    """Return the mean over quantiles of a metric of one quantile, which averages over targets."""
+    """Return the mean over quantiles of a metric that takes one quantile of all targets."""
     quantiles = _quantiles(quantile)
     y, predicted = _as_columns(y_true, "y_true"), _as_columns(y_pred, "y_pred")
     if predicted.shape[1] != y.shape[1] * len(quantiles):

@@ -1,19 +1,20 @@
-"""Stochastic optimisers, which turn gradients into steps of the parameters.
+"""Stochastic optimisers, which turn the gradient of a minibatch into a step of the parameters.
 
 To add an optimiser, define a named subclass of :class:`Optimizer` in this file. If it has
 hyperparameters, they are the fields of a dataclass. It has two methods:
 
 - `constants` runs in Python, once per epoch. It computes the numbers that depend on the learning
   rate or on the number of the step, for all steps of the epoch at once.
-- `step` is compiled by Numba for float32 and float64 arrays. It updates one block of the
-  parameters. It takes its types from the arguments and carries no annotations in the subclasses.
+- `step` is compiled by Numba for float32 and float64 arrays, and has no annotations in subclasses.
+  It updates one block of the parameters.
 
-An optimiser that squares gradients limits them to `square_limit`. Otherwise a larger one would make
-its second moment infinite, and all further steps of the parameter zero.
+An optimiser that squares gradients first clips them to `square_limit`. The square of a larger one
+would be infinite, and so would its moving average. Every later step would then be zero.
 
-An optimiser keeps its state in *slots*, for example a velocity, with one number per parameter.
+An optimiser keeps its state in *slots*. A slot, such as a velocity, has a number per parameter.
 
-In the formulas, theta are the parameters, g the gradient, t the step from 1, eta its learning rate.
+In the formulas, theta are the parameters, g is their gradient, t is the number of the step, counted
+from 1, and eta is the learning rate of the step.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from sknet.parts import Part
 
 
 def _powers(base: float, exponents: np.ndarray) -> np.ndarray:
-    """Return base**exponents by Python: scikit-learn's bits, which no kind of processor changes."""
+    """Return base**exponents, computed by Python as in scikit-learn: equal on every processor."""
     return np.array([base**n for n in exponents.tolist()])
 
 
@@ -38,18 +39,17 @@ def _powers(base: float, exponents: np.ndarray) -> np.ndarray:
 class Optimizer(Part):
     """Update rule and state of a stochastic optimiser.
 
-    Its dataclass fields are its hyperparameters, named like the parameters of the estimators.
+    Its dataclass fields are its hyperparameters. They are named like the estimators' parameters.
 
     Attributes
     ----------
     n_slots : int
-        Number of slots: how many numbers it keeps for each parameter.
+        Number of slots, which is how many numbers it keeps for each parameter.
     decoupled_weight_decay : bool
-        Whether the estimators' parameter ``weight_decay`` applies. Then, before each step, the
-        weights are multiplied by 1 - eta ``weight_decay``. The biases are not decayed.
+        Whether the estimators' parameter ``weight_decay`` applies. If it does, each step first
+        multiplies the weights by 1 - eta ``weight_decay``. The biases are not decayed.
     ignores_schedules : tuple of str
-        Names of schedules without effect on this optimiser: the learning rate is that of the
-        schedule 'constant' instead.
+        Names of schedules that this optimiser treats as 'constant'.
     learning_rate_init : float
         Initial learning rate.
     learning_rate : float
@@ -57,9 +57,8 @@ class Optimizer(Part):
     t : int
         Number of steps taken.
     slots : ndarray of shape (n_slots * n_parameters,)
-        The slots, initially zero, in the dtype of the parameters. They are stored block by block:
-        for each block of ``sknet._engine.memory.PARAM_BLOCK`` parameters, one slot after the
-        other.
+        The slots, initially zero, in the dtype of the parameters. They are stored block by block.
+        A block holds all slots of ``sknet._engine.memory.PARAM_BLOCK`` parameters, one by one.
     """
 
     n_slots: ClassVar[int]
@@ -77,14 +76,14 @@ class Optimizer(Part):
         Parameters
         ----------
         hyperparameters : mapping of str to object
-            Parameters of an estimator. The optimiser reads its own.
+            Parameters of an estimator. The optimiser reads those that concern it.
         like : ndarray of shape (n_parameters,)
             The vector that will be optimised. Only its size and dtype are read.
 
         Returns
         -------
         Optimizer
-            With zero slots, before its first step.
+            An optimiser before its first step. Its slots are zero.
 
         Examples
         --------
@@ -104,7 +103,7 @@ class Optimizer(Part):
         return [f.name for f in fields(cls) if f.init]
 
     def with_hyperparameters(self, hyperparameters: Mapping[str, Any]) -> Self:
-        """Return an optimiser that goes on from this one's state with other hyperparameters.
+        """Return an optimiser that continues from this one's state with other hyperparameters.
 
         Parameters
         ----------
@@ -114,8 +113,8 @@ class Optimizer(Part):
         Returns
         -------
         Optimizer
-            The optimiser itself where all are the same, else a copy that shares the slots. Its
-            learning rate starts anew only where ``learning_rate_init`` is another.
+            This optimiser if no hyperparameter changes, otherwise a copy that shares its slots.
+            The learning rate is reset only if ``learning_rate_init`` changes.
         """
         given = {name: hyperparameters[name] for name in self._names()}
         if all(getattr(self, name) == value for name, value in given.items()):
@@ -158,21 +157,22 @@ class Optimizer(Part):
         slots : ndarray of shape (n_slots, n)
             Slots of the same parameters, overwritten with the updated ones.
         constants : ndarray of shape (n_constants,)
-            The row for this step of what :meth:`constants` returned.
+            What :meth:`constants` returned for this step.
         """
         raise NotImplementedError
 
 
 @dataclass
 class SGD(Optimizer, name="sgd"):
-    """Gradient descent with classical or Nesterov momentum.
+    """Stochastic gradient descent with classical or Nesterov momentum.
 
     v_t = mu v_(t-1) - eta g_t,
     theta_t = theta_(t-1) + v_t (classical),
     theta_t = theta_(t-1) + mu v_t - eta g_t (Nesterov).
 
-    mu is ``momentum``, and ``nesterovs_momentum`` selects the second rule. In PyTorch, eta is not
-    part of v but multiplies it in the step. The two definitions differ when eta changes.
+    mu is ``momentum``, and ``nesterovs_momentum`` selects the second rule. With a well chosen eta
+    and schedule, SGD may generalise better than Adam. In PyTorch, eta is not part of v but
+    multiplies v in the step. The two definitions differ when eta changes.
 
     References
     ----------
@@ -210,9 +210,10 @@ class Adam(Optimizer, name="adam"):
     eta_t = eta sqrt(1 - b2**t) / (1 - b1**t),
     theta_t = theta_(t-1) - eta_t m_t / (sqrt(v_t) + epsilon).
 
-    b1 and b2 are ``beta_1`` and ``beta_2``. As in scikit-learn, this is the efficient form of the
-    paper, in which epsilon is added before the bias correction of v. PyTorch and optax add epsilon
-    after it: an epsilon there has the effect of epsilon times sqrt(1 - b2**t) here.
+    b1 and b2 are ``beta_1`` and ``beta_2``. This is the default, which works for many problems with
+    little tuning. As in scikit-learn, epsilon is added before the bias correction of v (the paper's
+    efficient form). PyTorch and optax add epsilon after the correction. An epsilon of theirs has
+    the effect of epsilon times sqrt(1 - b2**t) here.
 
     As in scikit-learn, the schedules 'invscaling' and 'adaptive' have no effect.
 
@@ -223,7 +224,7 @@ class Adam(Optimizer, name="adam"):
     """
 
     n_slots = 2
-    # scikit-learn's Adam ignores these two. The variants below, which it lacks, ignore none.
+    # scikit-learn's Adam ignores these two. The variants below, not in scikit-learn, ignore none.
     ignores_schedules: ClassVar[tuple[str, ...]] = ("invscaling", "adaptive")
     beta_1: float
     beta_2: float
@@ -254,15 +255,14 @@ class Adam(Optimizer, name="adam"):
 
 
 class AdamW(Adam, name="adamw"):
-    """Adam with decoupled weight decay, which does not enter the moments.
+    """Adam with decoupled weight decay, which is not part of the moving averages.
 
     theta_t = (1 - eta lambda) theta_(t-1) - eta_t m_t / (sqrt(v_t) + epsilon).
 
-    lambda is ``weight_decay``. The decay applies to the weights but not to the biases. m_t, v_t
-    and eta_t are those of :class:`Adam`. As in PyTorch, the learning rate eta in the decay
-    includes ``learning_rate_init``, whereas in the paper the decay depends on the schedule's
-    factor only. The penalty ``alpha`` is part of the gradient and acts in addition. The paper's
-    method has ``alpha=0``.
+    lambda is ``weight_decay``. It decays weights but not biases. m_t, v_t and eta_t are those of
+    :class:`Adam`. Use it to regularise all weights at the same rate. As in PyTorch, eta in the
+    decay includes ``learning_rate_init``, whereas in the paper only the schedule's factor counts.
+    The penalty ``alpha`` is part of the gradient and acts as well. It is 0 in the paper.
 
     References
     ----------
@@ -280,9 +280,9 @@ class AMSGrad(Adam, name="amsgrad"):
     u_t = max(u_(t-1), v_t),
     theta_t = theta_(t-1) - eta_t m_t / (sqrt(u_t) + epsilon).
 
-    m_t, v_t and eta_t are those of :class:`Adam`. The paper has no bias correction. As in PyTorch,
-    m and u are corrected here, u after the maximum. epsilon is added before the correction, as in
-    :class:`Adam`.
+    m_t, v_t and eta_t are those of :class:`Adam`. Use it if Adam becomes unstable late in training:
+    u never decreases. The paper has no bias correction. As in PyTorch, m and u are corrected here,
+    u after the maximum. As in :class:`Adam`, epsilon is added before the correction of u.
 
     References
     ----------
@@ -317,9 +317,9 @@ class NAdam(Adam, name="nadam"):
     n_t = mu_(t+1) m_t / (1 - M_(t+1)) + (1 - mu_t) g_t / (1 - M_t),
     theta_t = theta_(t-1) - eta sqrt(1 - b2**t) n_t / (sqrt(v_t) + epsilon).
 
-    m_t and v_t are those of :class:`Adam`. As in PyTorch and Keras, m_t decays by b1, whereas in
-    the paper it decays by mu_t. epsilon is added before the bias correction of v, as in
-    :class:`Adam`.
+    m_t and v_t are those of :class:`Adam`, but the step looks ahead. It may need fewer steps.
+    As in PyTorch and Keras, m_t decays by b1, whereas in the paper it decays by mu_t. epsilon is
+    added before the bias correction of v, as in :class:`Adam`.
 
     References
     ----------
@@ -333,7 +333,7 @@ class NAdam(Adam, name="nadam"):
         """Return b1, 1 - b1, b2, 1 - b2, the factors of m_t and g_t, and epsilon for each step."""
         t = self.t + 1 + np.arange(rates.size, dtype=np.int64)
         mu, next_mu = self._mu(t), self._mu(t + 1)
-        # M_t <= b1**t, so that after some hundred steps 1 - M_t is rounded to 1.
+        # Since M_t <= b1**t, 1 - M_t is rounded to 1 after some hundred steps.
         matters = self.beta_1**self.t > np.finfo(float).epsneg / 2
         earlier = self._mu(1 + np.arange(self.t, dtype=np.int64)).prod() if matters else 0
         product = earlier * np.cumprod(mu)
@@ -363,14 +363,14 @@ class NAdam(Adam, name="nadam"):
 
 @dataclass
 class RMSprop(Optimizer, name="rmsprop"):
-    """RMSprop: the gradient divided by its root mean square.
+    """RMSprop: steps along the gradient divided by its root mean square.
 
     v_t = b2 v_(t-1) + (1 - b2) g_t**2,
     theta_t = theta_(t-1) - eta g_t / (sqrt(v_t) + epsilon).
 
-    b2 is ``beta_2``. The source recommends 0.9, and PyTorch's default is 0.99. v starts at 0
-    without bias correction. Therefore the first step changes each parameter by eta / sqrt(1 - b2),
-    which is 32 eta if b2 is 0.999.
+    b2 is ``beta_2``. The source recommends 0.9, and PyTorch's default is 0.99. v starts at 0 and
+    has no bias correction. The first step therefore changes each parameter by eta / sqrt(1 - b2),
+    which is 32 eta with the default of 0.999. Set ``beta_2=0.9`` to use it as its authors did.
 
     References
     ----------
@@ -404,14 +404,14 @@ class RMSprop(Optimizer, name="rmsprop"):
 
 @dataclass
 class Lion(Optimizer, name="lion"):
-    """Lion: steps by the sign of a moving average of the gradient.
+    """Lion: steps in the direction of the sign of a moving average of the gradient.
 
     c_t = b1 m_(t-1) + (1 - b1) g_t, m_t = b2 m_(t-1) + (1 - b2) g_t,
     theta_t = (1 - eta lambda) theta_(t-1) - eta sign(c_t).
 
-    b1 and b2 are ``beta_1`` and ``beta_2``, lambda is ``weight_decay``. The decay applies to the
-    weights but not to the biases. The step has the same size for all parameters. The paper uses a
-    b2 of 0.99, and learning rates that are 3 to 10 times smaller than those of Adam.
+    b1 and b2 are ``beta_1`` and ``beta_2``, and lambda is ``weight_decay``. It decays weights but
+    not biases. All parameters change by the same amount, eta. The paper uses a b2 of 0.99, and
+    learning rates 3 to 10 times smaller than for Adam. Lion keeps one slot where Adam keeps two.
 
     References
     ----------
@@ -443,7 +443,7 @@ class Lion(Optimizer, name="lion"):
             g = grad[i]
             c = keep_c * m[i] + new_c * g
             moment = keep_m * m[i] + new_m * g
-            # sign(c), where 0 and NaN are kept.
+            # The sign of c. If c is 0 or NaN, it is c.
             sign = one if c > zero else (-one if c < zero else c)
             m[i] = moment
             params[i] -= eta * sign

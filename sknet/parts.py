@@ -1,7 +1,7 @@
 """The base class of activations, losses, optimisers, schedules and initialisers.
 
-Each of these five kinds keeps a table of its parts by name. The estimators read the accepted
-values of their parameters from these tables, and so do error messages and tests.
+Each of these five kinds keeps a table of its parts by name. The estimators read from these tables
+which values their parameters accept. Error messages and tests read the same tables.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ class Part:
     """A component of a network or of its training, which users select by name.
 
     A direct subclass of ``Part`` is a *kind* of part and owns a table. A subclass of a kind is a
-    part. It is registered in the table of its kind under the ``name`` in its class statement::
+    part. It is registered in this table under the ``name`` that its class statement gives::
 
         class ReLU(Activation, name="relu"): ...
 
-    A subclass without a ``name`` is not registered. It can serve as a base class of several parts.
+    A subclass without a ``name`` is not registered, and can be a base class of several parts.
 
     Attributes
     ----------
@@ -31,9 +31,9 @@ class Part:
     Raises
     ------
     ValueError
-        When a class is defined under a name that another class of the same kind already has. A
-        class with the same module and qualified name replaces the earlier one instead, so that a
-        module can be reloaded and a notebook cell run again.
+        If a class is defined under a name that another class of the same kind already has. There is
+        no error if both classes have the same module and qualified name. The new class then
+        replaces the old one, so you can reload a module or run a notebook cell again.
     """
 
     name: ClassVar[str]
@@ -57,7 +57,7 @@ class Part:
 
     @classmethod
     def get(cls, name: str) -> type[Self]:
-        """Return the part of this kind that has a name.
+        """Return the part of this kind that has the given name.
 
         Parameters
         ----------
@@ -83,9 +83,8 @@ class Part:
         if name not in cls.table:
             raise ValueError(
                 f"There is no {cls.kind} named {name!r}. Known names: "
-                f"{', '.join(map(repr, cls.table))}. A part of your own must be defined before it "
-                "is used: import the module that defines it first, for example before you load a "
-                "pickled model that uses it."
+                f"{', '.join(map(repr, cls.table))}. If the {cls.kind} is your own, import the "
+                "module that defines it first, for example before you load a pickled model."
             )
         return cls.table[name]
 

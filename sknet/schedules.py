@@ -3,15 +3,18 @@
 To add a schedule, define a named subclass of :class:`Schedule` or :class:`WithWarmup` in this
 file. If it has hyperparameters, they are the fields of a dataclass.
 
-A schedule can change the learning rate in three ways: by a factor at each step, which depends on
-the fraction of the training that is done; at the end of each epoch; and when training reaches a
-plateau, that is, after ``n_iter_no_change`` epochs without progress. The whole training is
-``max_iter`` epochs. With most schedules it stops at the first plateau, unless
-``n_iter_no_change=inf``.
+A schedule can change the learning rate in three ways:
 
-With ``warmup_fraction`` > 0 the learning rate first increases linearly from 0 over that fraction
-of the training. This has no effect on functions, nor on 'one_cycle' and 'coslog', which increase
-the learning rate by themselves.
+- At each step, by a factor that depends on the fraction of the training that is done. The whole
+  training is ``max_iter`` epochs.
+- At the end of each epoch.
+- When training reaches a plateau, which is more than ``n_iter_no_change`` epochs in a row without
+  progress. Most schedules stop training at the first plateau. With ``n_iter_no_change=inf`` there
+  are no plateaus.
+
+If ``warmup_fraction`` is positive, the learning rate first increases linearly from 0 over that
+fraction of the training. This has no effect on functions. It has none on 'one_cycle' and 'coslog'
+either, which increase the learning rate by themselves.
 """
 
 from __future__ import annotations
@@ -31,13 +34,13 @@ from sknet.parts import Part
 class Schedule(Part):
     """A rule by which the learning rate changes during training.
 
-    Its dataclass fields are its hyperparameters, named like the parameters of the estimators.
+    Its dataclass fields are its hyperparameters. They are named like the estimators' parameters.
 
     Attributes
     ----------
     has_end : bool
-        Whether the schedule runs towards the end of the ``max_iter`` epochs, so that training is
-        complete there, converged or not.
+        Whether the schedule is planned for exactly ``max_iter`` epochs. If it is, a training that
+        reaches ``max_iter`` is complete, and there is no warning that it has not converged.
     """
 
     has_end: ClassVar[bool] = False
@@ -49,12 +52,12 @@ class Schedule(Part):
         Parameters
         ----------
         hyperparameters : mapping of str to object
-            Parameters of an estimator. The schedule reads its own.
+            Parameters of an estimator. The schedule reads those that concern it.
 
         Returns
         -------
         Schedule
-            At the start of training.
+            The schedule at the start of training.
         """
         return cls(**{f.name: hyperparameters[f.name] for f in fields(cls)})
 
@@ -64,8 +67,8 @@ class Schedule(Part):
         Parameters
         ----------
         fractions : ndarray of shape (n_steps,)
-            Fraction of the training, which is ``max_iter`` epochs, that is done before each step.
-            In [0, 1), and 0 at the first step.
+            Fraction of the training that is done before each step, in [0, 1). The whole training
+            is ``max_iter`` epochs. The fraction of the first step is 0.
 
         Returns
         -------
@@ -80,14 +83,14 @@ class Schedule(Part):
         Parameters
         ----------
         rate : float
-            Learning rate of the epoch that ends, before `factors`.
+            Learning rate of the epoch that ends, not yet multiplied by `factors`.
         t : int
             Number of training samples seen so far.
 
         Returns
         -------
         float
-            Learning rate per step, before `factors`.
+            Learning rate of the next epoch, not yet multiplied by `factors`.
         """
         return rate
 
@@ -97,14 +100,14 @@ class Schedule(Part):
         Parameters
         ----------
         rate : float
-            Current learning rate, before `factors`.
+            Current learning rate, not yet multiplied by `factors`.
 
         Returns
         -------
         rate : float or None
             New learning rate. None stops training.
         message : str
-            What ``verbose`` prints about it.
+            What ``verbose`` prints about the plateau.
         """
         return None, "Stopping."
 
@@ -119,12 +122,12 @@ def schedule_for(
     learning_rate : str or callable
         Name of a schedule, or a function as described in :class:`Function`.
     hyperparameters : mapping of str to object
-        Parameters of an estimator. The schedule reads its own.
+        Parameters of an estimator. The schedule reads those that concern it.
 
     Returns
     -------
     Schedule
-        At the start of training.
+        The schedule at the start of training.
 
     Raises
     ------
@@ -145,7 +148,7 @@ def schedule_for(
 
 @dataclass
 class WithWarmup(Schedule):
-    """Base of schedules that begin with a warm-up and do not increase after it.
+    """Base class of schedules that begin with a warm-up and never increase after it.
 
     factor = min(1, f / w) decay(max(0, f - w)).
 
@@ -186,7 +189,11 @@ class WithWarmup(Schedule):
 
 @dataclass
 class Constant(WithWarmup, name="constant"):
-    """The learning rate does not change."""
+    """The learning rate does not change.
+
+    This is the default. 'cosine' or 'one_cycle' often reach a better model in the same number of
+    epochs, because small steps at the end let the weights settle.
+    """
 
 
 @dataclass
@@ -196,7 +203,8 @@ class InverseScaling(WithWarmup, name="invscaling"):
     rate_t = learning_rate_init / (t + 1)**power_t.
 
     The rate changes at the end of each epoch. As in scikit-learn, t is the number of training
-    samples seen so far, not the number of steps.
+    samples seen so far, and not the number of steps. The rate therefore falls very early: after
+    10,000 samples it is a hundredth of ``learning_rate_init`` with the default ``power_t=0.5``.
     """
 
     learning_rate_init: float
@@ -214,7 +222,8 @@ class InverseScaling(WithWarmup, name="invscaling"):
 class Adaptive(WithWarmup, name="adaptive"):
     """The learning rate is divided by 5 at each plateau.
 
-    Training stops at a plateau whose learning rate is at most 1e-6.
+    Training stops at a plateau whose learning rate is at most 1e-6. Use it when you do not know how
+    many epochs training needs, and set a large ``max_iter``.
     """
 
     def plateau(self, rate: float) -> tuple[float | None, str]:
@@ -247,7 +256,7 @@ class Cosine(WithWarmup, name="cosine"):
     factor = (1 + cos(pi s)) / 2.
 
     s increases linearly from 0 at the end of the warm-up to 1 at the end of training. There are no
-    restarts.
+    restarts. Use it when you know for how many epochs to train.
 
     References
     ----------
@@ -268,8 +277,8 @@ class Exponential(WithWarmup, name="exponential"):
 
     factor = decay_rate**n.
 
-    n is the number of epochs since the warm-up. It is fractional, so the learning rate decreases
-    at each step. ``decay_rate`` is in (0, 1].
+    n is the number of epochs since the warm-up. It is not rounded to whole epochs, so the learning
+    rate decreases at each step. ``decay_rate`` is in (0, 1].
     """
 
     max_iter: int
@@ -286,7 +295,8 @@ class Step(WithWarmup, name="step"):
 
     factor = decay_rate**floor(n / decay_epochs).
 
-    n is the number of epochs since the warm-up. ``decay_rate`` is in (0, 1].
+    n is the number of epochs since the warm-up. ``decay_rate`` is in (0, 1]. Use it to repeat a
+    training that was published with such steps.
     """
 
     max_iter: int
@@ -309,9 +319,10 @@ class OneCycle(Schedule, name="one_cycle"):
     else 1/250000 + (1 - 1/250000) c((f - 0.3) / 0.7);
     c(x) = (1 + cos(pi x)) / 2.
 
-    f is the fraction of the training that is done. The defaults of PyTorch's OneCycleLR are the
-    same. The paper changes the learning rate linearly, and varies the momentum in the opposite
-    direction. Here the momentum is constant.
+    f is the fraction of the training that is done. Use it to reach a good model in few epochs, with
+    a ``learning_rate_init`` of up to ten times that of 'constant'. The constants are the defaults
+    of PyTorch's OneCycleLR. The paper changes the learning rate linearly, and varies the momentum
+    in the opposite direction. Here the momentum is constant.
 
     References
     ----------
@@ -338,6 +349,7 @@ class Coslog(Schedule, name="coslog"):
     factor = (1 - cos(2 pi log2(1 + 15 f))) / 2.
 
     f is the fraction of the training that is done. Each cycle is twice as long as the one before.
+    The paper chose it for tabular data, with tuned learning rates.
 
     References
     ----------
@@ -354,7 +366,7 @@ class Coslog(Schedule, name="coslog"):
 
 @dataclass
 class Function(Schedule):
-    """A schedule that is a user's function.
+    """A schedule that calls a function of the user.
 
     Attributes
     ----------

@@ -63,7 +63,7 @@ class SafeCache(FunctionCache):
         except Exception as error:
             _warn_of_folder(
                 f"sknet could not load compiled code from the folder {self.cache_path} "
-                f"({_name(error)}). It compiles this code anew and replaces the file if it can."
+                f"({_name(error)}). It compiles this code again and replaces the file if it can."
             )
             return None
 
@@ -173,8 +173,8 @@ def _name(error: Exception) -> str:
 def _warn_of_folder(what_failed: str) -> None:
     _warn_once(
         what_failed,
-        "Code that is not on disk is compiled by every process, for some seconds at the first fit. "
-        "To keep it, set the environment variable NUMBA_CACHE_DIR to a folder with free space "
+        "Every process compiles code that is not on disk, which takes some seconds at the first "
+        "fit. To keep it, set the environment variable NUMBA_CACHE_DIR to a folder with free space "
         "before Python starts. You alone must be able to write to this folder, because loading a "
         "file from it can run any code that the file's author put there.",
     )
@@ -183,10 +183,10 @@ def _warn_of_folder(what_failed: str) -> None:
 def _warn_of_source(function: Callable[..., Any]) -> None:
     _warn_once(
         f"sknet cannot keep the compiled code of {function.__qualname__} on disk, because its "
-        f"source is no file on disk, but {function.__code__.co_filename!r}.",
+        f"source is not a file on disk, but {function.__code__.co_filename!r}.",
         "Every process therefore compiles it, which takes up to some seconds. To keep compiled "
-        "code, write the function to a file, and import it from there; a package has to be "
-        "installed in a folder instead of an archive.",
+        "code, write the function to a file and import it from there. If it is in a package, "
+        "install the package in a folder instead of an archive.",
     )
 
 

@@ -37,8 +37,8 @@ OPTIONS: dict[str, Any] = {
 ELEMENTWISE_OPTIONS: dict[str, Any] = {**OPTIONS, "fastmath": {"nsz"}}
 PYTHON_MODE = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 
-# Compiled functions by function and signature. They are kept for ever, since programs hold
-# their addresses.
+# Compiled functions by function and signature. They are never removed, since programs hold their
+# addresses.
 _compiled: dict[tuple[Callable[..., Any], str], CFunc] = {}
 
 # With NUMBA_DISABLE_JIT=1 a function's address is its index in this list.

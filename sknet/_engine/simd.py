@@ -32,7 +32,7 @@ def _vector_bits() -> int:
         if forced not in ("128", "256", "512"):
             raise ValueError(
                 f"The environment variable SKNET_VECTOR_BITS is {forced!r}, but must be 128, 256 "
-                "or 512; unset it for the widest vectors of this machine."
+                "or 512. Unset it to use the widest vectors of this machine."
             )
         return int(forced)
     features = numba.config.CPU_FEATURES  # type: ignore[attr-defined]

@@ -34,7 +34,8 @@ def check_sparse(X: Any, name: str = "X") -> None:
         if not np.shape(X.row) == np.shape(X.col) == np.shape(X.data) == (len(X.data),):
             raise ValueError(
                 f"A sparse {name} has {len(X.row)} values in {name}.row, {len(X.col)} in "
-                f"{name}.col and {len(X.data)} in {name}.data. Give one of each for each entry."
+                f"{name}.col and {len(X.data)} in {name}.data. Give a row, a column and a value "
+                "for each entry."
             )
         _check_indices(X.row, f"{name}.row", f"{name} has {X.shape[0]} rows", X.shape[0])
         _check_indices(X.col, f"{name}.col", f"{name} has {X.shape[1]} columns", X.shape[1])
@@ -56,7 +57,7 @@ def _check_compressed(X: Any, name: str) -> None:
     """Check compressed rows or columns, or rows of blocks."""
     blocks = X.blocksize if X.format == "bsr" else (1, 1)
     n_rows, n_columns = (n // size for n, size in zip(X.shape, blocks, strict=True))
-    anew = f"Build {name} anew, for example from its coordinates by scipy.sparse.coo_array."
+    anew = f"Build {name} again, for example from its coordinates with scipy.sparse.coo_array."
     n_parts, n_indices, what = n_rows, n_columns, "columns"
     if X.format == "csc":
         n_parts, n_indices, what = n_columns, n_rows, "rows"

@@ -103,7 +103,7 @@ class Workers:
     Parameters
     ----------
     n : int
-        How many threads besides the calling one.
+        Number of threads in addition to the calling one.
     """
 
     _workers: Sequence[_Worker] = ()
@@ -269,7 +269,7 @@ def map_row_blocks(
     n_jobs : int or None
         As for :class:`ThreadTeam`.
     block : int
-        Parts have a multiple of so many rows, but for the last one of a thread.
+        Each part has a multiple of so many rows. Only the last part of a thread may have fewer.
     """
     if n * flops < MIN_SHARED_FLOPS:
         prepare(slice(0, n))(slice(0, n))

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-# Held by the thread that does such work. A fork waits for it: in the child that thread would be
-# gone, its work half done, and the locks of Numba and of the imports closed for ever.
+# Held by the thread that does such work. A fork waits for it. Otherwise that thread would be gone
+# in the child, its work half done, and the locks of Numba and of the imports would stay closed.
 _working = threading.RLock()
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(

@@ -1,4 +1,4 @@
-"""Where each layer's weights and biases stand in one flat vector."""
+"""The positions of each layer's weights and biases in one flat vector."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Layout:
-    """The positions of all parameters of a network: all weights, then all biases.
+    """The positions of all parameters of a network. All weights come before all biases.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Layout:
         return coefs, parts[n:]
 
     def join(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the flat vector of weights and biases: itself if they are its views, else a copy.
+        """Return the flat vector of weights and biases. It is a copy unless they are its views.
 
         Raises
         ------
@@ -63,11 +63,11 @@ class Layout:
         if len(arrays) != len(expected):
             raise ValueError(
                 f"{name} has {len(arrays)} arrays, but the network has {len(expected)} layers. Set "
-                "one array for each layer, or fit anew."
+                "one array for each layer, or call fit again."
             )
         for i, (array, shape) in enumerate(zip(arrays, expected, strict=True)):
             if np.shape(array) != shape:
                 raise ValueError(
                     f"{name}[{i}] has shape {np.shape(array)}, but its layer needs {shape}. Set "
-                    "weights and biases of fitting shapes, or fit anew."
+                    "weights and biases of matching shapes, or call fit again."
                 )

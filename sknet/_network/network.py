@@ -7,7 +7,7 @@ Symbols, here and in every kernel::
     W, b     its weights (fan_in, fan_out) and biases (fan_out,)
     z, a     its pre-activations A W + b, and its activations f(z)
     scores   z of the last layer, before any output activation
-    delta    derivative of the minibatch's weighted loss by z
+    delta    derivative of the minibatch's weighted loss with respect to z
     params   all W, then all b, layer by layer, in one vector; grad likewise
 """
 
@@ -72,7 +72,7 @@ class Network:
         return any(activation.needs_input for activation in self.activations)
 
     def scratch(self, n_rows: int) -> np.ndarray:
-        """Return scratch memory for any product of this network with up to so many rows."""
+        """Return scratch memory for any product of this network with a number of rows."""
         m = max(*self.layout.units, n_rows)
         return aligned((scratch_size(m, self.params.itemsize),), self.params.dtype)
 
@@ -97,7 +97,7 @@ class Network:
         index : ndarray of int64 of shape (n_rows,)
             Numbers of the rows, read when the program runs.
         inputs : ndarray of shape (n_rows, n_features) or None
-            Where to gather the rows of dense data. None: X itself has the rows.
+            Buffer for the rows of dense data. None means that X itself has the rows.
         out : ndarray of shape (n_rows, fan_out)
             Overwritten by z of the first layer.
         scratch : ndarray
@@ -141,8 +141,8 @@ class Network:
         program : Program
             What to append to.
         z : LayerBuffers or None
-            Where to keep the hidden layers' pre-activations, where the backward
-            pass reads them.
+            Buffers for the hidden layers' pre-activations, if the backward pass reads
+            them.
         a : LayerBuffers
             Its first matrix holds z of the first layer. Each is overwritten by
             the layer's activations, the last one by the scores.
@@ -206,7 +206,7 @@ class Network:
             program.end_phase()
 
     def link(self, scores: np.ndarray) -> None:
-        """Apply the loss's inverse link to raw scores, in place."""
+        """Apply the loss's inverse link to raw scores in place."""
         program = Program(scores.dtype)
         program.add(self.loss.link, scores, self.settings)
         run_program(program.finish().instructions, 1, scores)
@@ -229,5 +229,5 @@ class Network:
         if not 0 <= least <= greatest < n:
             raise ValueError(
                 f"The class codes in y go from {least:g} to {greatest:g}, but the network has {n} "
-                "outputs, numbered from 0. Fit anew to change the classes."
+                "outputs, numbered from 0. Call fit again to change the classes."
             )

@@ -1,4 +1,4 @@
-"""Prediction: raw scores of many rows, with programs that are kept ready for the next call."""
+"""Prediction of many rows, with programs that are kept ready for the next call."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALL_ROWS = read_only(np.empty(0, np.int64))
 
 
 class Predictor:
-    """Computes the raw scores of a network, or what its loss's inverse link makes of them.
+    """Computes the raw scores of a network, or its predictions after the inverse link.
 
     Several threads may use it at once.
 
@@ -54,8 +54,8 @@ class Predictor:
         X : ndarray of shape (n_samples, n_features) or CSR
             In the dtype of the network, or float32.
         rows : ndarray of int64 of shape (n_rows,), default=ALL_ROWS
-            Numbers of the rows, from 0 to n_samples - 1. They are taken out of X a
-            few at a time.
+            Indices of the rows, from 0 to n_samples - 1. Some of them are copied from X
+            at a time.
         link : bool, default=False
             Whether to apply the inverse link.
         n_jobs : int or None, default=None
@@ -83,7 +83,7 @@ class Predictor:
     def _sparse(
         self, X: CSR, rows: np.ndarray, places: slice, link: bool, out: np.ndarray
     ) -> Callable[[slice], None]:
-        """Return what predicts parts of sparse rows. Its program has the addresses of X."""
+        """Return a function that predicts parts of sparse rows, with a program for this X."""
         forward_pass = _ForwardPass(self.network, places.stop - places.start, link, X)
         no_numbers = X.data[:0]
         return lambda part: forward_pass.run(no_numbers, rows, part.start, out[part])
@@ -91,7 +91,7 @@ class Predictor:
     def _dense(
         self, X: np.ndarray, rows: np.ndarray, places: slice, link: bool, out: np.ndarray
     ) -> Callable[[slice], None]:
-        """Return what predicts parts of dense rows, with a program that is used again."""
+        """Return a function that predicts parts of dense rows, with a program that is kept."""
         size, numbers = places.stop - places.start, X.reshape(-1)
         key = min(size, PREDICT_ROWS), size % PREDICT_ROWS, link, X.dtype
         idle = self._idle.setdefault(key, [])
@@ -117,12 +117,12 @@ class _ForwardPass:
     ----------
     network : Network
     n : int
-        How many rows in all.
+        Number of rows.
     link : bool
         Whether to apply the loss's inverse link.
     X : ndarray or CSR
-        The data, if sparse. Of dense data only the dtype counts: they are given to
-        `run`.
+        The data. If they are dense, only their dtype is read, since `run` is given the
+        data.
     """
 
     def __init__(self, network: Network, n: int, link: bool, X: np.ndarray | CSR) -> None:
@@ -151,7 +151,7 @@ class _ForwardPass:
         compile_kernel(predict_rows, (numbers, ALL_ROWS, data, 0, n, *self._arguments))
 
     def run(self, X: np.ndarray, rows: np.ndarray, first: int, out: np.ndarray) -> None:
-        """Overwrite `out` by scores.
+        """Overwrite `out` with scores.
 
         Parameters
         ----------
@@ -160,7 +160,7 @@ class _ForwardPass:
         rows : ndarray of int64
             Numbers of the rows, read-only, or ALL_ROWS.
         first : int
-            Place of the first one among them.
+            Position in `rows` of the first row to predict.
         out : ndarray of shape (n_rows, n_outputs)
             Overwritten.
         """

@@ -1,7 +1,7 @@
-"""Inside a network: the activations of hidden layers, and gradients of scores by the input.
+"""The activations of hidden layers, and gradients of scores with respect to the input.
 
-Rows are taken `PREDICT_ROWS` at a time. The memory needed besides X and the
-result therefore does not grow with their number.
+Rows are processed `PREDICT_ROWS` at a time. Apart from X and the result, the memory needed
+therefore does not grow with their number.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sknet._network.prediction import PREDICT_ROWS
 
 
 class Trace:
-    """A forward pass that keeps all activations, over a number of rows at a time.
+    """A forward pass that keeps all activations, for some rows at a time.
 
     More calls may be appended to its `program` before `run`.
 
@@ -79,7 +79,7 @@ def activations(
     X : ndarray of shape (n_samples, n_features) or CSR
         As for :class:`Trace`.
     layers : range
-        Numbers of the hidden layers, the first being 0; rising by 1.
+        Indices of consecutive hidden layers. The first hidden layer has the index 0.
     n_jobs : int or None
         Maximum number of threads.
 
@@ -120,10 +120,10 @@ def input_gradients(
     signs: np.ndarray,
     n_jobs: int | None = None,
 ) -> np.ndarray:
-    """Return the derivative of one raw score of each row by that row.
+    """Return, for each row, the derivative of one raw score with respect to that row.
 
-    Backpropagation from the scores to the input. The last delta is the sign at
-    the chosen score and 0 at the others::
+    This is backpropagation from the scores to the input. The last delta is the sign for
+    the chosen score, and 0 for the others::
 
         delta_l-1 = (delta_l W_l') f'(z_l-1),    d score / d x = delta_0 W_0'
 
@@ -133,9 +133,9 @@ def input_gradients(
     X : ndarray of shape (n_samples, n_features) or CSR
         As for :class:`Trace`.
     outputs : ndarray of int of shape (n_samples,)
-        Number of the chosen score of each row.
+        Index of the chosen score of each row.
     signs : ndarray of shape (n_samples,)
-        What to multiply it by.
+        Factor of the derivative of each row, 1 or -1.
     n_jobs : int or None
         Maximum number of threads.
 

@@ -1,4 +1,4 @@
-"""A running mean of the parameters, which often generalises better than the last of them."""
+"""A running mean of the parameters, which often generalises better than the last parameters."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ import numpy as np
 class Averaging:
     """The running mean of the parameters over steps, and the last parameters themselves.
 
-    mean_t = sum_s d**(t - s) theta_s / sum_s d**(t - s), s = 1 ... t, with the
-    decay d: the last parameters weigh most.
+    mean_t = sum_s d**(t - s) theta_s / sum_s d**(t - s), s = 1 ... t.
+
+    d is the decay. The last parameters have the largest weight.
 
     Attributes
     ----------
     decay : float
-        In [0, 1).
+        The decay d, in [0, 1).
     mean : ndarray of shape (n_parameters,)
-        What the fitted network has.
+        The mean, which the fitted network has as its parameters.
     last : ndarray of shape (n_parameters,)
-        What training goes on from.
+        The last parameters, from which training continues.
 
     References
     ----------
@@ -35,7 +36,7 @@ class Averaging:
     last: np.ndarray
 
     def goes_on_from(self, params: np.ndarray) -> bool:
-        """Return whether a network's parameters are still the mean, so that `last` holds."""
+        """Return whether a network's parameters are still the mean, so that `last` is valid."""
         return bool(np.array_equal(params, self.mean))
 
     def keep_factors(self, t: int, n_steps: int) -> np.ndarray:

@@ -21,15 +21,15 @@ Limit = Literal["", "max_iter", "max_fun"]
 
 
 class Regularization(NamedTuple):
-    """What training does against overfitting, besides early stopping.
+    """The measures against overfitting other than early stopping.
 
     Attributes
     ----------
     l2, l1 : float
-        Penalties: ``l2 / 2`` times the sum of squared weights, ``l1`` times the
-        sum of absolute ones.
+        Strengths of the penalties, which are ``l2 / 2`` times the sum of squared
+        weights, and ``l1`` times the sum of absolute weights.
     decay : float
-        Decoupled weight decay: each step multiplies weights by
+        Decoupled weight decay. Each step multiplies the weights by
         1 - rate * decay.
     clip : float or None
         Largest norm of a gradient.
@@ -185,17 +185,16 @@ class Validation(NamedTuple):
 
 @dataclass
 class TrainingState:
-    """Where a later call goes on. Training works on copies of its arrays.
+    """What a later call continues from. Training works on copies of its arrays.
 
     Attributes
     ----------
     optimizer : Optimizer or None
         None for L-BFGS.
     averaging : Averaging or None
-        None where parameters are not averaged.
+        None if parameters are not averaged.
     records : Records
-        The curves of this call; bests and counts are carried on from earlier
-        ones.
+        The curves of this call. Best values and counts include earlier calls.
     samples_seen : int
         Training samples seen in all calls.
     """
@@ -207,14 +206,14 @@ class TrainingState:
 
 
 class Outcome(NamedTuple):
-    """What a call of training comes to.
+    """The result of a call of training.
 
     Attributes
     ----------
     network : Network
         The trained network.
     state : TrainingState
-        Where a later call goes on.
+        What a later call continues from.
     stopped_by : str
         Why training ended: 'patience', 'n_epochs', 'callback', 'interrupt',
         'divergence' (loss or weights became non-finite) or 'solver'.
@@ -223,10 +222,11 @@ class Outcome(NamedTuple):
     has_best : bool
         Whether the network has the weights of the best epoch of this call.
     missing_score : str
-        Name of the validation score that was to choose the best weights, or to
-        stop training, if no epoch of this call had a finite one; else "".
+        If no epoch of this call had a finite validation score, the name of this
+        score. It is "" if one was finite, or if none was needed to choose the best
+        weights or to stop training.
     message : str
-        Why L-BFGS failed to converge, "" if it did not fail.
+        Why L-BFGS failed to converge, or "" if it did not fail.
     limit : {'', 'max_iter', 'max_fun'}
         Which of its limits L-BFGS has reached.
     """

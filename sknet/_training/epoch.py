@@ -94,7 +94,7 @@ class EpochRunner:
         self._progress: tuple[int, ThreadProgram | None] = (0, None)
 
     def restart(self) -> None:
-        """Count steps anew, for another call of training."""
+        """Count steps from 0 again, for another call of training."""
         self._progress = (0, None)
 
     @property
@@ -233,7 +233,7 @@ def run_steps(
     """Make the next steps of an epoch, until as many phases have run as `counters` allow.
 
     `positions` has where sections begin among phases, and behind these where phases
-    begin among instructions. A call goes on where the one before has returned.
+    begin among instructions. A call continues where the one before has returned.
     """
     batch_size, step, begin = counters[BATCH_SIZE], counters[N_DONE], counters[ROW]
     phase, n_left = counters[PHASE], counters[N_LEFT]

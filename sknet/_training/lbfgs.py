@@ -1,4 +1,4 @@
-"""Training by L-BFGS: the same loss and gradient, over all rows at once, handed to SciPy."""
+"""Training by L-BFGS, in which SciPy minimises the same loss over all rows at once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def minimise(
     state: TrainingState,
     observers: Sequence[Observer],
 ) -> Outcome:
-    """Minimise the loss from the network's parameters on.
+    """Minimise the loss, starting from the network's parameters.
 
     It computes in float64, since its line search compares losses that are too
     close for float32. X may stay float32: kernels convert the rows that they work

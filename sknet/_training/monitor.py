@@ -1,4 +1,4 @@
-"""The end of an epoch: record, validate, watch for progress, keep the best weights, tell."""
+"""The end of an epoch: record it, validate, check for progress, keep the best weights."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class EarlyStopping:
     """Counts epochs in a row without progress, and keeps the weights of the best one.
 
     Progress is a training loss at least ``tol`` below the best one, or a
-    validation score at least ``tol`` above it. A score that is NaN is no
+    validation score at least ``tol`` above the best one. A score of NaN is not
     progress.
 
     Parameters
     ----------
     config : TrainingConfig
     records : Records
-        Bests and counts are carried on from it, and updated in it.
+        The best values and counts so far, which are updated.
     """
 
     def __init__(self, config: TrainingConfig, records: Records) -> None:
@@ -34,7 +34,7 @@ class EarlyStopping:
         self.has_scores = False
 
     def epoch_ends(self, network: Network) -> None:
-        """Take note of the last epoch."""
+        """Check the last epoch for progress, and keep its weights if it is the best."""
         records, config = self.records, self.config
         last, is_better = records.last, {"loss": False, "score": False}
         is_stalled = False
@@ -69,7 +69,7 @@ class EarlyStopping:
         return self.records.n_stalled > self.config.patience
 
     def plateau_message(self, consequence: str) -> str:
-        """Return what to say of the plateau, in scikit-learn's words."""
+        """Return the message about the plateau, in scikit-learn's words."""
         quantity = "Validation score" if self.config.watch == "score" else "Training loss"
         return (
             f"{quantity} did not improve more than tol={self.config.tol:f} for "
@@ -87,13 +87,13 @@ def end_epoch(
 ) -> bool:
     """End an epoch of any solver, and return whether an observer stops training.
 
-    It records, validates, watches, keeps the best weights and tells observers,
-    in this order.
+    It records the epoch, evaluates the validation data, checks for progress, keeps the
+    best weights, and calls the observers, in this order.
 
     Parameters
     ----------
     predictor : Predictor
-        Of the network in training.
+        The predictor of the network in training.
     early_stopping : EarlyStopping
         Holds the records.
     validation : Validation or None
@@ -121,7 +121,7 @@ def end_epoch(
 def record(
     records: Records, validation: Validation | None, loss: float, learning_rate: float | None
 ) -> None:
-    """Add an epoch that is not scored yet: until then its validation values are NaN."""
+    """Add an epoch to the records. Its validation values are NaN until it is scored."""
     unknown = None if validation is None else np.nan
     unscored = np.nan if records.has_training_scores else None
     records.epochs.append(EpochRecord(loss, learning_rate, unknown, unknown, unscored))

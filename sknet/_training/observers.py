@@ -1,4 +1,4 @@
-"""Who is told of training while it runs: the protocol of observers, and plain text."""
+"""Observers, which are called while training runs: their protocol, and reports in plain text."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from sknet._training.records import EpochRecord, Records
 
 
 class Observer(Protocol):
-    """Is told when epochs begin and end. A new kind of report is one such class."""
+    """An object that is called when epochs begin and end. A new kind of report is such a class."""
 
     def epoch_begins(self) -> None:
-        """Take note that an epoch begins."""
+        """Act on the beginning of an epoch."""
 
     def epoch_ends(self, network: Network, records: Records) -> bool:
-        """Take note that an epoch has ended, and return whether to stop training.
+        """Act on the end of an epoch, and return whether to stop training.
 
         Parameters
         ----------
         network : Network
             The network so far. Its parameters change later.
         records : Records
-            The last of its epochs is the one that has ended.
+            The records. Their last epoch is the one that has ended.
         """
         ...
 
     def plateau(self, message: str) -> None:
-        """Take note that there was no progress for a while, and of what follows."""
+        """Act on a plateau. The message says what follows from it."""
 
     def training_ends(self, network: Network, records: Records) -> None:
-        """Take note that training has ended without an error, with the network it has come to."""
+        """Act on the end of training without an error. The network is the trained one."""
 
     def close(self) -> None:
         """Release what the observer holds, whether training ended with an error or not."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class _Display:
-    """The bars of the fits that run, below what else is printed.
+    """The bars of all fits that run, below everything else that is printed.
 
     rich has one live display on a terminal. Fits in several threads share this
     one, which runs from the first epoch of the first fit to the end of the last.
@@ -142,11 +142,11 @@ class ProgressBar:
         return False
 
     def plateau(self, message: str) -> None:
-        """Show nothing: the bar stands still."""
+        """Do nothing, since the bar stands still."""
 
     def training_ends(self, network: Network, records: Records) -> None:
         """Leave the bar as it is."""
 
     def close(self) -> None:
-        """Leave the bar on the screen, and refresh it no more."""
+        """Leave the bar on the screen, and stop refreshing it."""
         _display.remove(self._bar)

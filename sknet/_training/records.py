@@ -15,14 +15,14 @@ class EpochRecord(NamedTuple):
     loss : float
         Mean training loss, with penalties.
     learning_rate : float or None
-        Mean over the epoch's steps; None for L-BFGS.
+        Mean over the epoch's steps. None for L-BFGS.
     validation_loss : float or None
         Mean loss of the validation data, without penalties. None without such
-        data, NaN if training was interrupted before they were evaluated.
+        data. NaN if training was interrupted before they were evaluated.
     validation_score : float or None
-        Likewise.
+        Score of the validation data. None and NaN as for the loss.
     training_score : float or None
-        Score of the training data after the epoch. None where nobody asked for it,
+        Score of the training data after the epoch. None without ``training_scoring``.
         NaN if training was interrupted before they were scored.
     """
 
@@ -35,23 +35,23 @@ class EpochRecord(NamedTuple):
 
 @dataclass
 class Records:
-    """The epochs of one call of training, and the bests so far.
+    """The epochs of one call of training, and the best values so far.
 
     Attributes
     ----------
     best_loss : float or None
-        Lowest training loss, earlier calls included. None where the validation
-        score is watched instead, as in scikit-learn.
+        Lowest training loss, earlier calls included. None if the validation score
+        decides when to stop, as in scikit-learn.
     best_score : float or None
         Highest validation score, earlier calls included.
     n_stalled : int
         Epochs in a row without progress.
     n_watched : int
-        Epochs of this call that the bests and counts take into account.
+        Epochs of this call that the best values and counts take into account.
     has_training_scores : bool
         Whether the training data are scored after each epoch.
     epochs : list of EpochRecord
-        Those of this call.
+        The epochs of this call.
     """
 
     best_loss: float | None
@@ -71,20 +71,20 @@ class Records:
         return [v for v in (getattr(epoch, name) for epoch in self.epochs) if v is not None]
 
 
-# A longer history is shown by this many epochs of its beginning and of its end.
+# Of a long history, this many epochs of the beginning and of the end are shown.
 N_ENDS = 5
 
 
 class History(dict[str, list[float]]):
-    """What each epoch came to: columns by name, one entry for each epoch.
+    """The curves of all fits as a table: a dict of columns, with one entry for each epoch.
 
-    Columns are "epoch", "loss", "learning_rate"; with validation data
-    "validation_loss" and "validation_score"; with the parameter
-    ``training_scoring`` "training_score". Columns that were not recorded for every
-    epoch are left out.
+    The columns are "epoch", "loss" and "learning_rate". Validation data add
+    "validation_loss" and "validation_score", and the parameter ``training_scoring``
+    adds "training_score". A column that was not recorded for every epoch is left
+    out.
 
-    Consoles and notebooks show it as a table. The numbers there are rounded, and
-    only the first and the last epochs of a long history are shown.
+    Consoles and notebooks show a history as a table with rounded numbers. Of a long
+    history, they show only the first and the last epochs.
     """
 
     def __repr__(self) -> str:

@@ -29,16 +29,16 @@ from sknet.optimizers import Optimizer
 
 
 class Trainer:
-    """A network, its optimiser and its average in training, with the programs over them.
+    """A network in training with its optimiser, its average and the programs that use them.
 
     All of them are copies that belong to the trainer. A trainer may be used for
-    several calls with data of the same shapes, which saves putting programs
-    together: `load` then takes the new values.
+    several calls with data of the same shapes. `load` then takes the new values, and
+    no program has to be put together again.
 
     Parameters
     ----------
     network : Network
-        What to go on from.
+        The network to continue from.
     data : Dataset
     config : TrainingConfig
     state : TrainingState
@@ -240,25 +240,25 @@ def train(
     random_state: np.random.RandomState,
     kept: list[Trainer] | None = None,
 ) -> Outcome:
-    """Train a network, and return what comes of it. No array that is given is written to.
+    """Train a network, and return the outcome. No array that is given is written to.
 
     Parameters
     ----------
     network : Network
-        What to go on from.
+        The network to continue from.
     data : Dataset
     validation : Validation or None
         What to evaluate after each epoch.
     config : TrainingConfig
     state : TrainingState
-        Where earlier calls have stopped. Without an optimiser L-BFGS trains. The
-        epochs of this call are added to its records.
+        What earlier calls have left to continue from. Without an optimiser, L-BFGS
+        trains. The epochs of this call are added to its records.
     observers : sequence of Observer
     random_state : RandomState
         Shuffles the rows before each epoch.
     kept : list of Trainer, default=None
-        Trainers of earlier calls, to be used again. The one that is used now is
-        taken out, and put in again once it has done its work.
+        Trainers of earlier calls that may be used again. The one in use is taken out
+        of the list, and put back once it has done its work.
 
     Returns
     -------

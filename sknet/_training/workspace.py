@@ -125,7 +125,7 @@ class ThreadProgram:
         self.counters = np.zeros(N_COUNTERS, np.int64)
 
     def begin(self, first_step: int, n_done: int) -> None:
-        """Begin, or go on with, an epoch after some of its steps."""
+        """Begin an epoch, or continue it after some of its steps."""
         self.counters[[FIRST_STEP, BATCH_SIZE]] = first_step, self.workspace.batch_size
         self.counters[[N_DONE, ROW, PHASE]] = n_done, 0, 0
 

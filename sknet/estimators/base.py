@@ -79,18 +79,17 @@ def can_fit_in_parts(model: BaseMLP) -> Literal[True]:
         )
     if getattr(model, "class_weight", None) == "balanced":
         raise AttributeError(
-            "class_weight='balanced' is not for partial_fit, which sees a part of the data at a "
-            "time. Give the weights of all data: sklearn.utils.class_weight.compute_class_weight("
-            "'balanced', classes=classes, y=y) as a dict."
+            "class_weight='balanced' is not for partial_fit, which sees only a part of the data at "
+            "a time. Compute the weights from all of the data with sklearn.utils.class_weight."
+            "compute_class_weight('balanced', classes=classes, y=y), and give them as a dict."
         )
     return True
 
 
 def has_probabilities(model: BaseMLP) -> Literal[True]:
-    """Return True, or raise AttributeError where scores are no log-probabilities.
+    """Return True, or raise AttributeError if the loss gives no probabilities.
 
-    The loss that counts is the fitted one, and before a fit that of the
-    parameters.
+    After a fit, the loss is the fitted one. Before, it is that of the parameters.
     """
     fitted = getattr(model, "_fitted_loss", None)
     if fitted is not None:
@@ -99,14 +98,14 @@ def has_probabilities(model: BaseMLP) -> Literal[True]:
         losses = [loss for loss in Loss.table.values() if loss.public == model.loss]
     if not all(loss.has_probabilities for loss in losses):
         raise AttributeError(
-            f"loss={losses[0].public!r} has no probabilities. Use decision_function, or wrap the "
+            f"loss={losses[0].public!r} gives no probabilities. Use decision_function, or wrap the "
             "estimator in sklearn.calibration.CalibratedClassifierCV."
         )
     return True
 
 
 class BaseMLP(NetworkHTML, NetworkSummary, Suggestions, CallbackSupportMixin, BaseEstimator):
-    """What classifier and regressor share: everything but the targets."""
+    """What classifier and regressor share, which is everything except the targets."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let Python's messages name the class of the user, as in ``MLPClassifier.fit()``."""
@@ -143,7 +142,10 @@ class BaseMLP(NetworkHTML, NetworkSummary, Suggestions, CallbackSupportMixin, Ba
         raise NotImplementedError
 
     def _loss_before_fit(self) -> tuple[str, list[float]]:
-        """Return name and settings of the loss by the parameters, for weights set by hand."""
+        """Return name and settings of the loss that the parameters ask for.
+
+        They are needed if weights were set by hand and nothing was fitted.
+        """
         raise NotImplementedError
 
     # Fitting.
@@ -161,28 +163,29 @@ class BaseMLP(NetworkHTML, NetworkSummary, Suggestions, CallbackSupportMixin, Ba
     ) -> Self:
         """Fit the model to data.
 
-        An interrupt (Ctrl-C) after the first step ends training with a warning. The
-        weights are then those of the last whole step, or of the best epoch where
-        these are kept. `n_iter_` and the curves count whole epochs, `t_` counts the
-        samples of all whole steps. Before the first step ``KeyboardInterrupt`` is
-        raised. A call that raises an error leaves the estimator as it was.
+        An interrupt (Ctrl-C) ends training with a warning. The weights are then those
+        of the last complete step, or those of the best epoch if these are kept.
+        `n_iter_` and the curves count complete epochs, and `t_` counts the samples of
+        all complete steps. If the interrupt comes before the first step is complete,
+        ``KeyboardInterrupt`` is raised. A call that raises an error leaves the
+        estimator as it was.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data. float32 and float64 are kept, anything else becomes
-            float64. CSR is used as it is, other sparse formats are converted to it.
+            Training data. float32 and float64 are kept. Other dtypes are converted to
+            float64, and sparse formats other than CSR are converted to CSR.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets: class labels, or numbers for regression.
+            Targets: class labels for a classifier, or numbers for a regressor.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each sample, >= 0 and not all 0. None: all 1.
+            Weight of each sample, >= 0 and not all 0. None means that each is 1.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
-            Validation data, which are scored after each epoch. With
-            ``early_stopping`` they take the place of a part of X.
+            Validation data, which are scored after each epoch. With ``early_stopping``
+            they are used instead of a part of X.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Targets of the validation data.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Weights of the validation data. None: all 1.
+            Weights of the validation data. None means that each is 1.
 
         Returns
         -------
@@ -200,13 +203,15 @@ class BaseMLP(NetworkHTML, NetworkSummary, Suggestions, CallbackSupportMixin, Ba
         Warns
         -----
         ConvergenceWarning
-            If ``max_iter`` epochs were not enough. It is not given with
-            ``n_iter_no_change=inf``, nor with a schedule that runs to its end there.
+            If training has not converged after ``max_iter`` epochs. There is no such
+            warning with ``n_iter_no_change=inf``, nor with a schedule that is planned
+            for exactly ``max_iter`` epochs, such as 'cosine'.
         UserWarning
-            Before training: if a parameter of sknet's own is set and has no effect.
-            After it: if training was interrupted; if it diverged and the weights of
-            an earlier epoch are kept; if no validation score was finite. The
-            estimator is fitted by then, also if warnings are errors.
+            Before training, if a parameter that scikit-learn does not have is set but
+            has no effect. After training, if it was interrupted, if it diverged and
+            the weights of an earlier epoch are kept, or if no validation score was
+            finite. The estimator is then fitted, even if warnings are turned into
+            errors.
         """
         return self._fit(GivenData(X, y, sample_weight), GivenData(X_val, y_val, sample_weight_val))
 
@@ -253,8 +258,8 @@ class BaseMLP(NetworkHTML, NetworkSummary, Suggestions, CallbackSupportMixin, Ba
 
         if is_incremental and self.early_stopping:
             raise ValueError(
-                "partial_fit does not support early_stopping=True: one pass over the data has no "
-                "epochs to stop between. Set early_stopping=False, or call fit."
+                "partial_fit does not support early_stopping=True, because it trains for a single "
+                "epoch. Set early_stopping=False, or call fit."
             )
         hidden = parse_hidden_layer_sizes(self.hidden_layer_sizes)
         fitted = None

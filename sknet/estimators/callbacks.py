@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks, told of training as an observer is."""
+"""An observer of training that calls scikit-learn's callbacks."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class SklearnCallbacks:
     Parameters
     ----------
     estimator : object
-        The estimator that the user fits. Its callbacks are called, and given it.
+        The estimator that the user fits. Its callbacks are called with it.
     given : GivenData
-        What it learns from, for callbacks that want it.
+        The training data, for callbacks that use them.
     attributes : callable
         Takes the network and the records, and returns the fitted attributes that
         the estimator shows to callbacks.
@@ -62,7 +62,7 @@ class SklearnCallbacks:
         return self._end(epoch)
 
     def plateau(self, message: str) -> None:
-        """Call nothing: callbacks see the curves."""
+        """Do nothing, since callbacks see the curves."""
 
     def training_ends(self, network: Network, records: Records) -> None:
         """Call the callbacks after the last epoch."""
@@ -80,7 +80,7 @@ class SklearnCallbacks:
         )
 
     def _fitted_attributes(self) -> dict[str, Any]:
-        """Return copies of what the estimator predicts with at this moment."""
+        """Return copies of the weights that the estimator predicts with at this moment."""
         return {
             name: [w.copy() for w in getattr(self.estimator, name)]
             for name in ("coefs_", "intercepts_")

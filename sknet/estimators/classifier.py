@@ -1,4 +1,4 @@
-"""`MLPClassifier`: its parameters, its targets, its predictions."""
+"""`MLPClassifier`, with its parameters, its targets and its predictions."""
 
 from __future__ import annotations
 
@@ -19,174 +19,175 @@ from sknet.losses import Loss
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multilayer perceptron for classification.
 
-    A drop-in replacement for scikit-learn's estimator of the same name: it has the
-    same parameters and fitted attributes and, for the same ``random_state`` in
-    float64, gives the same model.
+    This is a drop-in replacement for scikit-learn's estimator of the same name. It has the same
+    parameters and fitted attributes. In float64 and with the same ``random_state``, it gives the
+    same model.
 
     Parameters
     ----------
     hidden_layer_sizes : int, array-like of shape (n_hidden_layers,) or str, default=(100,)
-        Number of units of each hidden layer, each >= 1. ``()`` gives a linear
-        model. As a string the numbers are joined by '-', as in ``'100-50'``.
+        Number of units of each hidden layer, each >= 1. An integer means one hidden layer. ``()``
+        means no hidden layers, which gives a linear model. A string has the numbers joined by '-',
+        as in ``'100-50'``.
     activation : str or list of str, default='relu'
-        Activation function of the hidden layers, a name of
-        :mod:`sknet.activations`. A list has one name for each hidden layer.
+        Activation function of the hidden layers: a name of :mod:`sknet.activations`, or a list
+        with one name for each hidden layer.
     solver : str, default='adam'
-        Method that minimises the loss. 'adam', 'sgd' and the others of
-        :mod:`sknet.optimizers` take a step for each minibatch. 'lbfgs' is a
-        quasi-Newton method on all data at once, and often the better choice
-        below a thousand samples.
+        Method that minimises the loss. 'adam', 'sgd' and the others of :mod:`sknet.optimizers`
+        take a step for each minibatch. 'lbfgs' is a quasi-Newton method that uses all data in each
+        step. It is often the better choice for less than a thousand samples.
     alpha : float, default=0.0001
-        Strength of the L2 penalty, >= 0: ``alpha / 2`` times the sum of squared
-        weights, without biases, divided by the sum of the minibatch's sample
-        weights.
+        Strength of the L2 penalty, >= 0. A larger value reduces overfitting. The penalty is
+        ``alpha / 2`` times the sum of squared weights, without biases, divided by the sum of the
+        minibatch's sample weights.
     batch_size : int or 'auto', default='auto'
-        Number of samples in a minibatch, >= 1, clipped to the number of samples.
-        The last minibatch of an epoch may be smaller. 'auto' is
-        ``min(200, n_samples)``. Not used by 'lbfgs'.
+        Number of samples in a minibatch, >= 1. It is clipped to the number of samples. The last
+        minibatch of an epoch may be smaller. 'auto' is ``min(200, n_samples)``. Not used by
+        'lbfgs'.
     learning_rate : str or callable, default='constant'
-        Schedule of the learning rate: a name of :mod:`sknet.schedules`, or a
-        function. The function takes the fraction of training that is done
-        (``max_iter`` epochs are 1), and returns the factor by which
-        ``learning_rate_init`` is multiplied. As in scikit-learn, 'adam' ignores
+        Schedule of the learning rate: a name of :mod:`sknet.schedules`, or a function. The
+        function takes the fraction of the ``max_iter`` epochs that is done. It returns the factor
+        by which ``learning_rate_init`` is multiplied. As in scikit-learn, 'adam' ignores
         'invscaling' and 'adaptive', and 'lbfgs' ignores every schedule.
     learning_rate_init : float, default=0.001
         Initial learning rate, > 0. Not used by 'lbfgs'.
     power_t : float, default=0.5
         Exponent of the schedule 'invscaling', >= 0.
     max_iter : int, default=200
-        Maximum number of epochs (passes over the data), or of 'lbfgs' iterations, >= 1.
+        Maximum number of epochs (passes over the data), or of iterations of 'lbfgs', >= 1.
     shuffle : bool, default=True
         Whether the samples are shuffled before each epoch.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the validation split and the shuffling. The
-        same int gives the same model as scikit-learn's estimator.
+        Seed or source of all random numbers: initial weights, validation split, shuffling, dropout
+        and noise. The same int gives the same model as scikit-learn's estimator.
     tol : float, default=1e-4
-        Least change that counts as progress: a training loss lower than the best
-        one by this much or, with ``early_stopping``, a validation score higher
-        by this much. For 'lbfgs' it is the largest component of the gradient at
-        which training stops.
+        Least change that counts as progress. The training loss must be lower than the best one by
+        this much. With ``early_stopping``, the validation score must be higher by this much
+        instead. 'lbfgs' stops when no component of the gradient is larger than ``tol``.
     verbose : bool, int or 'progress', default=False
-        True or 1 prints the loss of each epoch, in scikit-learn's words. 2 or more
-        prints a line for each epoch: how long it took, its losses and its scores.
-        'progress' shows a progress bar, which needs rich: ``sknet-mlp[progress]``.
+        True or 1 prints the loss of each epoch, in scikit-learn's words. 2 or more prints a line
+        for each epoch with its time, losses and scores. 'progress' shows a progress bar, for which
+        rich must be installed (the extra ``sknet-mlp[progress]``).
     warm_start : bool, default=False
-        Whether `fit` goes on from the present weights instead of drawing new ones.
-        Widths and activations must then be those of the present weights.
+        Whether `fit` continues from the present weights instead of drawing new ones. Sizes and
+        activations of the hidden layers must then be those of the present weights.
     momentum : float, default=0.9
         Momentum of ``solver='sgd'``, in [0, 1].
     nesterovs_momentum : bool, default=True
-        Whether to use Nesterov's momentum, for ``solver='sgd'``.
+        Whether ``solver='sgd'`` uses Nesterov's momentum.
     early_stopping : bool, default=False
-        Whether to stop when the validation score no longer improves, and to keep
-        the weights of the best epoch. The validation data are those given to
-        `fit`, or else a part of X that is held out.
+        Whether to stop when the validation score no longer improves, and to keep the weights of
+        the best epoch. The validation data are those given to `fit`. If none are given, a part of
+        X is held out.
     validation_fraction : float, default=0.1
-        Fraction of X that ``early_stopping`` holds out, in [0, 1).
+        Fraction of X, in [0, 1), that ``early_stopping`` holds out.
     beta_1, beta_2 : float, default=0.9, 0.999
-        Decay rates of the first and the second moment of Adam and its
-        relatives, in [0, 1).
+        Decay rates, in [0, 1), of the first and the second moment of Adam and its relatives. These
+        are moving averages of the gradient and of its square.
     epsilon : float, default=1e-8
-        Number > 0 that keeps Adam from dividing by zero.
+        Number > 0 that is added to the divisor of Adam's steps, so that it is never 0.
     n_iter_no_change : int or inf, default=10
-        Training stops after more than this number of epochs in a row without
-        progress, >= 1. inf trains for ``max_iter`` epochs.
+        Number of epochs without progress that are tolerated, >= 1. Training stops when more epochs
+        in a row have made no progress. With inf it lasts for ``max_iter`` epochs.
     max_fun : int, default=15000
-        Maximum number of evaluations of the loss by 'lbfgs', >= 1.
+        Maximum number of times that 'lbfgs' evaluates the loss, >= 1.
     n_jobs : int or None, default=None
-        Maximum number of threads inside one fit or prediction. None is 1 unless a
-        :func:`joblib.parallel_config` says otherwise, -1 is all cores. Small
-        networks use fewer threads where more would be slower. The result has
-        the same bits for every value.
+        Maximum number of threads for one fit or prediction. None means 1, unless a
+        :func:`joblib.parallel_config` says otherwise. -1 means all cores. Fewer threads are used
+        where more would be slower, as in small networks. Results have the same bits for every
+        value.
     loss : {'log_loss', 'focal', 'squared_error', 'hinge'}, default='log_loss'
-        Loss to minimise; formulas in :mod:`sknet.losses`. 'squared_error' is the
-        squared error of the probabilities (Brier score). 'hinge' gives no
-        probabilities.
+        Loss to minimise. Its formula is in :mod:`sknet.losses`. 'log_loss' is the cross-entropy.
+        'focal' gives less weight to samples that are already classified well. 'squared_error' is
+        the squared error of the probabilities (Brier score). 'hinge' gives no probabilities.
     class_weight : {'balanced'}, dict, list of dict or None, default=None
-        Weights of classes, which multiply the sample weights. 'balanced' is
-        ``n_samples / (n_classes * np.bincount(y))``. For an indicator matrix a
-        list has one dict for each label.
+        Weights of classes, by which the sample weights are multiplied. 'balanced' gives rare
+        classes a higher weight, ``n_samples / (n_classes * np.bincount(y))``. For an indicator
+        matrix, a list has one dict for each label.
     label_smoothing : float, default=0.0
-        Fraction of each target, in [0, 1), that is spread evenly over all
-        classes; for ``loss='log_loss'``.
+        Fraction of each target, in [0, 1), that is spread evenly over all classes. Only for
+        ``loss='log_loss'``.
     focal_gamma : float, default=2.0
-        Exponent of the focal loss, >= 0. The larger it is, the less well-classified
-        samples count.
+        Exponent of the focal loss, >= 0. The larger it is, the less weight is given to samples
+        that are already classified well.
     weight_init : str or callable, default='auto'
-        How the initial weights are drawn: a name of :mod:`sknet.initialization`, or
-        a function of ``fan_in, fan_out, random_state``. The function returns
-        weights of shape (fan_in, fan_out), or a tuple of weights and biases.
-        'auto' suits the activation. For scikit-learn's four activations it draws
-        what scikit-learn draws.
+        How the initial weights are drawn: a name of :mod:`sknet.initialization`, or a function of
+        ``fan_in, fan_out, random_state``. The function returns weights of shape (fan_in, fan_out),
+        or a tuple of weights and biases. 'auto' chooses by the activation. For scikit-learn's four
+        activations, it draws the weights that scikit-learn draws.
     l1_ratio : float, default=0.0
-        Fraction of ``alpha`` that is an L1 penalty, in [0, 1]: ``alpha * l1_ratio``
-        times the sum of absolute weights. An L1 penalty sets weights to 0. Not
-        for 'lbfgs'.
+        Fraction of ``alpha``, in [0, 1], that is an L1 penalty. This is ``alpha * l1_ratio`` times
+        the sum of absolute weights, and sets many weights to exactly 0. Not for 'lbfgs'.
     dropout : float or list of float, default=0.0
-        Probability, in [0, 1), with which each hidden unit is dropped in a step. A
-        list has one probability for each hidden layer. Not for 'lbfgs'.
+        Probability, in [0, 1), with which a hidden unit is left out of a training step. A larger
+        value reduces overfitting. A list has one probability for each hidden layer. Not for
+        'lbfgs'.
     input_noise : float, default=0.0
-        Standard deviation, >= 0, of the noise that is added to X in each step, in
-        the units of X. Not for 'lbfgs', nor for sparse X.
+        Standard deviation, >= 0, of the noise that is added to X in each training step, in the
+        units of X. Not for 'lbfgs', nor for sparse X.
     weight_decay : float, default=0.01
-        Decoupled weight decay of 'adamw' and 'lion', >= 0: each step multiplies
-        weights, but not biases, by ``1 - rate * weight_decay``.
+        Decoupled weight decay of 'adamw' and 'lion', >= 0. Each step multiplies the weights, but
+        not the biases, by ``1 - rate * weight_decay``, where ``rate`` is the learning rate.
     gradient_clip_norm : float or None, default=None
-        Maximum norm, > 0, of the gradient by all parameters together. A larger
-        gradient is scaled down to it. None does not clip. Not for 'lbfgs'.
+        Maximum norm, > 0, of the gradient with respect to all parameters together. A larger
+        gradient is scaled down to this norm. Use it if single steps make the loss jump. None does
+        not clip. Not for 'lbfgs'.
     ema_decay : float or None, default=None
-        Decay, in [0, 1), of a running mean of the parameters over all steps. The
-        fitted weights are then that mean. None keeps no mean. Not for 'lbfgs'.
+        Decay, in [0, 1), of an exponential moving average of the parameters over all steps. The
+        fitted weights are then this average, which varies less than the weights themselves. None
+        keeps no average. Not for 'lbfgs'.
     warmup_fraction : float, default=0.0
-        Fraction of ``max_iter``, in [0, 1), over which the learning rate rises
-        from 0.
+        Fraction of the ``max_iter`` epochs, in [0, 1), in which the learning rate first rises from
+        0.
     decay_rate : float, default=0.95
-        Factor, in (0, 1], of the schedules 'exponential' (for each epoch) and
-        'step'.
+        Factor, in (0, 1], of the schedules 'exponential' and 'step'. 'exponential' applies it once
+        per epoch, and 'step' applies it every ``decay_epochs`` epochs.
     decay_epochs : int, default=10
-        Number of epochs, >= 1, between two decays of the schedule 'step'.
+        Number of epochs, >= 1, between two decreases of the schedule 'step'.
     scoring : str, callable or None, default=None
-        How validation data are scored: a scorer of scikit-learn, or 'loss' for the
-        negative loss. None is the accuracy. If it is set, held-out rows are stratified
-        by class, unless a class has one row or either part has too few for all.
+        How validation data are scored: by a scorer of scikit-learn, or by 'loss' for the negative
+        loss. None means the accuracy. If it is set, held-out rows are stratified by class. They
+        are not if a class has one row only, or if either part has fewer rows than there are
+        classes.
     restore_best : bool or None, default=None
-        Whether to keep the weights of the best epoch instead of the last one: the
-        best by validation score where there are validation data, else by training
-        loss, the mean over an epoch's steps, each before it is made. None does so
-        with ``early_stopping``. Not used by `partial_fit`.
+        Whether to keep the weights of the best epoch instead of the last one. With validation
+        data, the best epoch is that of the highest validation score. Otherwise it is that of the
+        lowest training loss, which is the mean of the losses before each step of an epoch. None
+        means to do so with ``early_stopping``. Not used by `partial_fit`.
     training_scoring : str, callable or None, default=None
-        How the training data, without held-out rows, are scored after each epoch: a
-        scorer of scikit-learn, or 'loss' for the negative loss without penalties.
-        This changes no weights, and takes one more prediction of these data for
+        How the training data, without held-out rows, are scored after each epoch: by a scorer of
+        scikit-learn, such as 'accuracy' or 'r2', or by 'loss' for the negative loss without
+        penalties. This does not change the weights. It takes one more prediction of these data for
         each epoch. None does not score them.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels; for multilabel targets the numbers of the labels.
+        Class labels. For multilabel targets, these are the indices of the labels.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights, layer by layer. Weights and biases may be set by hand before
-        `partial_fit`, a warm start or `predict`.
+        Weight matrix of each layer. Weights and biases may be set by hand before `partial_fit`,
+        before a warm start or before `predict`.
     intercepts_ : list of ndarray of shape (fan_out,)
-        Biases, layer by layer.
+        Biases of each layer.
     loss_ : float
-        Last training loss: mean over samples, with penalties, in nats.
+        Training loss of the last epoch: the mean over samples, with penalties. With 'log_loss' and
+        'focal' it is in nats.
     best_loss_ : float or None
-        Lowest training loss. None with ``early_stopping``.
+        Lowest training loss of an epoch. None with ``early_stopping``.
     loss_curve_ : list of float
         Training loss of each epoch or iteration.
     learning_rate_curve_ : list of float
         Mean learning rate of each epoch. Empty for 'lbfgs'.
     history_ : dict of str to list
-        All curves as a table; ``history_.as_frame()`` for pandas.
+        All curves as a table. ``history_.as_frame()`` returns it as a data frame of pandas.
     validation_loss_curve_ : list of float or None
-        Loss of the validation data after each epoch, without penalties.
+        Loss of the validation data after each epoch, without penalties. None without such data.
     validation_scores_ : list of float or None
-        Score of the validation data after each epoch.
+        Score of the validation data after each epoch. None without such data.
     best_validation_score_ : float or None
         Highest of these scores.
     training_scores_ : list of float
-        Score of the training data after each epoch, with ``training_scoring`` only.
+        Score of the training data after each epoch. It exists only with ``training_scoring``.
     n_iter_ : int
         Number of epochs or iterations of the last call.
     t_ : int
@@ -194,14 +195,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where X was a data frame with names that are
-        strings.
+        Names of the features. It exists only if X was a data frame whose column names are strings.
     n_layers_ : int
         Number of layers, input and output included.
     n_outputs_ : int
         Number of units of the last layer.
     out_activation_ : str
-        Name of the function that turns raw scores into predictions.
+        Name of the inverse link, the function that turns raw scores into predictions.
 
     See Also
     --------
@@ -209,12 +209,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Notes
     -----
-    Targets of two classes have one output. Targets of more classes have one for
-    each class, with a softmax. Multilabel targets (an indicator matrix) have one
-    for each label.
+    For two classes, the network has one output. For more classes, it has an output for each class,
+    with a softmax. For multilabel targets (an indicator matrix), it has an output for each label.
 
-    Predictions follow the weights, the loss and the activations that were fitted:
-    `set_params` changes them at the next `fit` only.
+    Predictions use the weights, the loss and the activations that were fitted. `set_params` changes
+    predictions only after the next `fit`.
 
     Examples
     --------
@@ -342,7 +341,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y_val: Any = None,
         sample_weight_val: Any = None,
     ) -> Self:
-        """Train for one epoch on the given data, one step for each minibatch.
+        """Train for one epoch on the given data, with one step for each minibatch.
 
         Parameters
         ----------
@@ -351,29 +350,29 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Class labels, or an indicator matrix.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each sample, >= 0 and not all 0. None: all 1.
+            Weight of each sample, >= 0 and not all 0. None means that each is 1.
         classes : array-like of shape (n_classes,), default=None
-            All classes that any call will see. The first call needs them.
+            All classes that any call will see. The first call must name them.
         X_val, y_val, sample_weight_val : array-like, default=None
-            Validation data, as for `fit`. They are scored after the epoch.
+            Validation data as for `fit`, which are scored after the epoch.
 
         Returns
         -------
         self : object
-            The estimator, trained for one epoch more.
+            The estimator, trained for one more epoch.
 
         Raises
         ------
         ValueError
-            If the first call names no classes, if y has other classes, or if
-            ``early_stopping`` is set; and as `fit`.
+            If the first call does not name the classes, if y has other classes, if
+            ``early_stopping`` is set, or where `fit` raises one.
         """
         given = GivenData(X, y, sample_weight)
         validation = GivenData(X_val, y_val, sample_weight_val)
         return self._fit(given, validation, is_incremental=True, classes=classes)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return raw scores: the log-odds of each class, before softmax or logistic.
+        """Return the raw scores of the classes, before the softmax or the logistic function.
 
         Parameters
         ----------
@@ -383,13 +382,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            For two classes one score a sample, that of ``classes_[1]``.
+            With two classes, each sample has one score, which is that of ``classes_[1]``.
         """
         scores, _ = self._scores(X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable labels.
+        """Return the most probable class label of each sample.
 
         Parameters
         ----------
@@ -399,7 +398,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Class labels, or an indicator matrix, sparse if that of the fit was.
+            Class labels, or an indicator matrix. It is sparse if that of the fit was sparse.
         """
         scores, state = self._scores(X)
         return fitted_targets(self, state).decode(scores)
@@ -416,8 +415,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``, in the dtype of the weights. For
-            multilabel targets the probability of each label.
+            Probabilities in the order of ``classes_``, in the dtype of the weights. For multilabel
+            targets, these are the probabilities of the labels.
         """
         p, state = self._scores(X, link=True)
         if len(state["classes_"]) == 1:
@@ -426,7 +425,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(has_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the logarithm of `predict_proba`, -inf where that is 0.
+        """Return the logarithm of `predict_proba`, which is -inf for a probability of 0.
 
         Parameters
         ----------
@@ -436,13 +435,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            In nats, in the order of ``classes_``.
+            Natural logarithms of the probabilities, in the order of ``classes_``.
         """
         with np.errstate(divide="ignore"):  # log(0) is -inf, as in scikit-learn
             return np.log(self.predict_proba(X))
 
     def __sklearn_tags__(self) -> Any:
-        """Return the tags: multilabel targets are accepted."""
+        """Return the tags, which say that multilabel targets are accepted."""
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags

@@ -34,8 +34,8 @@ class GivenData(NamedTuple):
 def is_plain(X: Any, dtype: Any, n_features: int | None, attributes: Mapping[str, Any]) -> bool:
     """Return whether X is what `validate_data` would return, so that it need not be called.
 
-    Anything else goes through `validate_data`, and gets its conversions, warnings
-    and errors.
+    Any other X goes through `validate_data`, which converts it, warns or raises an
+    error.
     """
     return (
         type(X) is np.ndarray
@@ -62,8 +62,8 @@ def is_plain_target(y: Any, n: int) -> bool:
 def is_single_frame(X: Any) -> bool:
     """Return whether X is a data frame whose columns make an array of float32.
 
-    scikit-learn sees that in pandas' columns of NumPy's dtypes only, and would convert
-    polars' columns and pandas' nullable ones to float64.
+    scikit-learn recognises this only in columns of pandas that have dtypes of NumPy. It would
+    convert columns of polars and nullable columns of pandas to float64.
     """
     if not all(hasattr(X, name) for name in ("columns", "dtypes", "__len__")):
         return False
@@ -74,9 +74,9 @@ def is_single_frame(X: Any) -> bool:
 
 
 def checked_sparse(X: Any, dtype: Any) -> Any:
-    """Return X itself, unless it is in compressed rows of another dtype than one of `dtype`.
+    """Return X, with another dtype if it is in compressed rows and has none of `dtype`.
 
-    These get the dtype here, and keep their indices: SciPy would copy them, too.
+    The indices are kept. SciPy would copy them, too.
 
     Raises
     ------
@@ -170,8 +170,8 @@ def as_targets(encoded: np.ndarray, dtype: Any) -> np.ndarray:
         targets = encoded.astype(dtype, copy=False, order="C")
     if targets.dtype != encoded.dtype and encoded.dtype.kind == "f" and not is_finite(targets):
         raise ValueError(
-            f"y has values up to {np.abs(encoded).max():g}, beyond the largest number of {dtype}, "
-            f"the dtype of X: {np.finfo(dtype).max:g}. Scale y, or give X as float64."
+            f"y has values up to {np.abs(encoded).max():g}, but the largest number of {dtype}, the "
+            f"dtype of X, is {np.finfo(dtype).max:g}. Scale y, or give X as float64."
         )
     return targets
 
@@ -202,7 +202,7 @@ def held_out_rows(
     if held_out.size < 2:
         raise ValueError(
             f"The validation set is too small: validation_fraction={fraction} of {rows.size} "
-            f"samples leaves {held_out.size}, and at least 2 are needed. Increase "
+            f"samples gives {held_out.size}, but at least 2 are needed. Increase "
             "'validation_fraction' or the size of your dataset."
         )
     return train, held_out
@@ -214,9 +214,9 @@ def chosen_rows(given: Any, validated: Any, rows: np.ndarray) -> Any:
 
 
 class ValidationMaker:
-    """Makes validation data out of the user's own, or out of rows that are held out.
+    """Makes validation data from those of the user, or from rows that are held out.
 
-    It makes the score of the training data, too.
+    It also makes the score of the training data.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ class ValidationMaker:
         self.has_scorer = self.parameters["scoring"] not in (None, "loss")
 
     def of_user(self, given: GivenData, dtype: Any, n_targets: int) -> Validation | None:
-        """Return the user's own validation data, None if there are none.
+        """Return the validation data of the user, or None if there are none.
 
         Raises
         ------
@@ -261,8 +261,8 @@ class ValidationMaker:
         encoded = self.targets.encode_validation(y)
         if encoded.shape != (X.shape[0], n_targets):
             raise ValueError(
-                f"y_val of shape {y.shape} is not of the form of y, of which there are {n_targets} "
-                "for each sample. Give targets of the same kind for both."
+                f"y_val has the shape {y.shape}, but y has {n_targets} targets for each sample. "
+                "Give y_val in the form of y."
             )
         targets = as_targets(encoded, X.dtype)
         weights = apply_class_weights(
@@ -293,7 +293,7 @@ class ValidationMaker:
                 "nothing to score. Increase 'validation_fraction', or leave out samples of "
                 "weight 0."
             )
-        if self.has_scorer:  # nobody else needs a copy
+        if self.has_scorer:  # only a scorer needs a copy
             given = GivenData(chosen_rows(given.X, X, rows), y[rows], given.sample_weight)
         return self._validation(data.X, rows, data.targets[rows], weights, given, is_held_out=True)
 
@@ -377,7 +377,7 @@ class ValidationMaker:
         return {"sample_weight": weights} if is_weighted else {}
 
     def _whence(self, targets: np.ndarray, is_held_out: bool) -> str:
-        """Return what to say of an error that a scorer raises on validation data."""
+        """Return what to add to an error that a scorer raises on validation data."""
         missing = self.targets.missing(targets).tolist()
         without = f" They have no samples of the classes {missing}." if missing else ""
         fraction = f"validation_fraction={self.parameters['validation_fraction']}"
@@ -390,4 +390,4 @@ class ValidationMaker:
                 "Change X_val and y_val. Or leave them out and set early_stopping=True, which "
                 f"holds out rows of X ({fraction})."
             )
-        return f"It was given the {len(targets)} rows {origin}.{without} {remedy}"
+        return f"The scorer was given the {len(targets)} rows {origin}.{without} {remedy}"

@@ -22,9 +22,9 @@ def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Me
 
 
 def partial_fit_context(method: Method) -> Method:
-    """Do as `fit_context` does before the first call, and validate changed parameters later, too.
+    """Do what `fit_context` does, and also validate parameters that change after the first call.
 
-    scikit-learn validates parameters as long as the estimator is not fitted.
+    scikit-learn validates parameters only while the estimator is not fitted.
     """
     fit = fit_context(prefer_skip_nested_validation=True)(method)
 

@@ -47,7 +47,7 @@ def additions_to(
 
 
 def attributes_of_records(records: Records) -> dict[str, Any]:
-    """Return the fitted attributes that count epochs and hold bests."""
+    """Return the fitted attributes that count epochs or hold best values."""
     return {
         "n_iter_": len(records.epochs),
         "best_loss_": records.best_loss,
@@ -57,7 +57,7 @@ def attributes_of_records(records: Records) -> dict[str, Any]:
 
 
 def attributes_of(outcome: Outcome) -> dict[str, Any]:
-    """Return the fitted attributes of an outcome, but for weights and curves."""
+    """Return the fitted attributes of an outcome, except weights and curves."""
     state, records = outcome.state, outcome.state.records
     attributes = attributes_of_records(records)
     attributes["t_"] = state.samples_seen
@@ -78,7 +78,7 @@ def has_chosen_length(model: Any) -> bool:
 def notices_of(
     model: Any, outcome: Outcome, is_incremental: bool
 ) -> list[tuple[str, type[Warning]]]:
-    """Return what to warn of once the outcome is taken over.
+    """Return the warnings to give once the estimator has taken over the outcome.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def notices_of(
             f"Solver produced non-finite parameter weights or loss in epoch {n_epochs + 1}: "
             "training diverged."
         )
-        scale = "Scale the features, for instance with sklearn.preprocessing.StandardScaler"
+        scale = "Scale the features, for example with sklearn.preprocessing.StandardScaler"
         scale += ", and y" if is_regressor(model) else ""
         rate = f"or decrease learning_rate_init={model.learning_rate_init}"
         if model.solver == "lbfgs":
@@ -101,7 +101,7 @@ def notices_of(
             raise ValueError(f"{what} {scale}, {rate}.")
         notices.append(
             (
-                f"{what} The best weights of the epochs before are kept. {scale}, {rate}.",
+                f"{what} The weights of the best epoch before that are kept. {scale}, {rate}.",
                 UserWarning,
             )
         )
@@ -111,8 +111,9 @@ def notices_of(
         notices.append(
             (
                 f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) reached and the "
-                "optimization hasn't converged yet. Increase max_iter. If training is to last "
-                f"{model.max_iter} epochs, converged or not, set n_iter_no_change=numpy.inf.",
+                "optimization hasn't converged yet. Increase max_iter. To train for "
+                f"{model.max_iter} epochs whether it converges or not, set "
+                "n_iter_no_change=numpy.inf.",
                 ConvergenceWarning,
             )
         )
@@ -127,7 +128,7 @@ def notices_of(
         notices.append(
             (
                 f"lbfgs failed to converge after {n_epochs} iteration(s) {outcome.message}\n"
-                f"{advice}\nYou might also want to scale the data, for instance with "
+                f"{advice}\nYou might also want to scale the data, for example with "
                 "sklearn.preprocessing.StandardScaler.",
                 ConvergenceWarning,
             )
@@ -136,8 +137,8 @@ def notices_of(
         notices.append(
             (
                 f"The validation score, {outcome.missing_score}, was not a finite number in any "
-                "epoch, so no epoch was the best and the last weights are kept. Check the "
-                "validation data: some scores need two samples, or two classes.",
+                "epoch. There is therefore no best epoch, and the last weights are kept. Check the "
+                "validation data: some scores need at least two samples or two classes.",
                 UserWarning,
             )
         )

@@ -1,4 +1,4 @@
-"""Where a fit starts: the network, the records and the optimiser that it goes on with."""
+"""What a fit starts from: the network, the records, the optimiser and the observers."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ def network_to_train(
     hidden : list of int
         Units of each hidden layer.
     fitted : FlatParameters or None
-        Weights to go on from. None draws new ones.
+        Weights to continue from. None draws new ones.
     random_state : RandomState
-        Draws them.
+        Source of random numbers for new weights.
 
     Raises
     ------
     ValueError
-        If the weights to go on from have other widths or activations than the
-        parameters ask for.
+        If the weights to continue from have other widths or activations than those
+        that the parameters ask for.
     """
     from sknet._network.layout import Layout
     from sknet._network.network import Network
@@ -91,7 +91,7 @@ def _draw(
     dtype: Any,
     random_state: np.random.RandomState,
 ) -> np.ndarray:
-    """Draw weights and biases. The last layer's are drawn as the last hidden layer's are."""
+    """Draw weights and biases. The output layer uses the initialiser of the last hidden layer."""
     parts = [Activation.get(name) for name in names]
     parts.append(parts[-1] if parts else Activation.get(hidden_activations(model.activation, 1)[0]))
     layers = [
@@ -104,18 +104,18 @@ def _draw(
 def _check_agreement(
     model: Any, layout: Layout, hidden: list[int], names: tuple[str, ...], n_outputs: int
 ) -> None:
-    """Raise ValueError where parameters and the weights to go on from contradict each other."""
-    remedy = "or fit anew with warm_start=False"
+    """Raise ValueError if parameters contradict the weights to continue from."""
+    remedy = "or call fit with warm_start=False"
     if list(layout.units[1:-1]) != hidden:
         raise ValueError(
-            f"hidden_layer_sizes={model.hidden_layer_sizes!r}, but the weights to go on from have "
-            f"hidden layers of {list(layout.units[1:-1])} units. Set hidden_layer_sizes to these, "
-            f"{remedy}."
+            f"hidden_layer_sizes={model.hidden_layer_sizes!r}, but the weights to continue from "
+            f"have hidden layers of {list(layout.units[1:-1])} units. Set hidden_layer_sizes to "
+            f"these, {remedy}."
         )
     before = getattr(model, "_fitted_activations", names)
     if len(before) == len(names) and tuple(before) != names:
         raise ValueError(
-            f"activation={model.activation!r}, but the weights to go on from were fitted with "
+            f"activation={model.activation!r}, but the weights to continue from were fitted with "
             f"{list(before)}. Set activation to these, {remedy}."
         )
     if n_outputs != layout.units[-1]:
@@ -128,11 +128,11 @@ def _check_agreement(
 def records_to_go_on(
     model: Any, is_first: bool, is_incremental: bool, validation: Validation | None
 ) -> tuple[Records, Curves]:
-    """Return the bests so far, and the curves that this call's epochs are appended to.
+    """Return the best values so far, and the curves to which this call's epochs are appended.
 
-    Both start anew with the first call, and with a warm start that measures
-    something else than the call before: another loss, score or validation set.
-    Otherwise they are carried on, as in scikit-learn.
+    Both are new in the first call. They are also new in a warm start whose loss, score
+    or validation set is another one than in the call before. Otherwise they continue,
+    as in scikit-learn.
     """
     from sknet._training.records import Records
 
@@ -170,7 +170,7 @@ def records_to_go_on(
         curves[name] = state.get(name, [])
     best_loss = None if restarts_loss else state.get("best_loss_")
     best_score = None if restarts_scores else state.get("best_validation_score_")
-    # The patience counts anew where what is watched is measured anew.
+    # If the best value starts again, so does the count of epochs without progress.
     is_new = best_score is None if model.early_stopping else best_loss is None
     if model.early_stopping:
         best_loss = None  # as in scikit-learn
@@ -180,7 +180,7 @@ def records_to_go_on(
         best_score = -np.inf
     n_stalled = 0 if is_new else state.get("_no_improvement_count", 0)
     records = Records(best_loss, best_score, n_stalled, has_training_scores=is_scored)
-    # What scorers and callbacks see while the first epoch runs.
+    # Scorers and callbacks see these values while the first epoch runs.
     state |= attributes_of_records(records) | curves
     state["t_"] = 0 if is_first else state.get("t_", 0)
     state.setdefault("loss_", np.nan)
@@ -188,7 +188,7 @@ def records_to_go_on(
 
 
 def _digest(validation: Validation | None) -> str | None:
-    """Return what tells one validation set from another; None for rows that are held out."""
+    """Return a digest that identifies a validation set. None stands for held-out rows."""
     if validation is None:
         return None
     digest = hashlib.blake2b(digest_size=16)
@@ -201,7 +201,7 @@ def _digest(validation: Validation | None) -> str | None:
 def state_to_go_on(
     model: Any, network: Network, records: Records, is_incremental: bool
 ) -> TrainingState:
-    """Return where training goes on: `partial_fit` with the optimiser of the call before."""
+    """Return what training continues from. `partial_fit` uses the optimiser of the call before."""
     from sknet._training.averaging import Averaging
     from sknet._training.contract import TrainingState
 
@@ -210,7 +210,7 @@ def state_to_go_on(
         return TrainingState(None, None, records, state.get("t_", 0))
     part = Optimizer.get(model.solver)
     optimizer = state.get("_optimizer") if is_incremental else None
-    # Weights may have been set by hand to other sizes, and another solver asked for.
+    # Weights of other sizes may have been set by hand, and the solver may have been changed.
     if type(optimizer) is not part or optimizer.slots.size != part.n_slots * params.size:
         optimizer = part.start(state, params)
     optimizer = optimizer.with_hyperparameters(state)
@@ -231,14 +231,14 @@ def observers_of(
     is_incremental: bool,
     n_rows: int,
 ) -> list[Observer]:
-    """Return who is told of training: the console, a progress bar, scikit-learn's callbacks."""
+    """Return the observers: a report or progress bar, and scikit-learn's callbacks."""
     from sknet._training.observers import ConsoleReport, EpochLines
 
     before, seen = vars(estimator).copy(), model.t_
     changed: set[str] = set()  # names: a value may come back to what it was
 
     def attributes(network: Network, records: Records) -> dict[str, Any]:
-        """Return what training has changed, on the copy that scorers are given, too."""
+        """Return what training has changed. The copy that scorers are given is changed, too."""
         model._show(network)
         vars(model).update(attributes_of_records(records), **curves_with(curves, records))
         if records.epochs:

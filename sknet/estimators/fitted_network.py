@@ -1,4 +1,4 @@
-"""A fitted estimator's attributes as one network, and as plain values."""
+"""The network that a fitted estimator's attributes describe, also as plain values."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class NetworkSpec(NamedTuple):
     params : ndarray of shape (n_parameters,)
         All weights, then all biases, layer by layer.
     classes : ndarray of shape (n_classes,) or None
-        Class labels; None for a regressor.
+        Class labels. None for a regressor.
     """
 
     units: tuple[int, ...]
@@ -62,7 +62,7 @@ def spec_of(state: Mapping[str, Any], predictor: Predictor) -> NetworkSpec:
 
 
 class FlatParameters(NamedTuple):
-    """Weights and biases in one vector, and where each of them stands."""
+    """Weights and biases in one vector, and the position of each in it."""
 
     layout: Layout
     params: np.ndarray
@@ -73,16 +73,17 @@ def weights_of(state: Mapping[str, Any]) -> tuple[Sequence[Any], Sequence[Any]]:
     for name in ("coefs_", "intercepts_"):
         if name not in state:
             raise ValueError(
-                f"{name} is missing. Set coefs_ and intercepts_ both, one array for each layer, or "
-                "fit anew."
+                f"{name} is missing. Set both coefs_ and intercepts_, with one array for each "
+                "layer, or call fit again."
             )
     return state["coefs_"], state["intercepts_"]
 
 
 def flat_parameters(state: Mapping[str, Any]) -> FlatParameters:
-    """Return layout and flat vector of an estimator's weights and biases, whoever set them.
+    """Return layout and flat vector of an estimator's weights and biases.
 
-    The vector is the memory of the arrays if they are views of one, else a copy.
+    They may have been fitted or set by hand. If the arrays are views of one vector, it is
+    this vector. Otherwise it is a copy.
 
     Parameters
     ----------
@@ -92,8 +93,7 @@ def flat_parameters(state: Mapping[str, Any]) -> FlatParameters:
     Raises
     ------
     ValueError
-        If the shapes do not fit each other, or the numbers of features and
-        outputs.
+        If the shapes contradict each other, or the numbers of features and outputs.
     """
     from sknet._network.layout import Layout
 
@@ -102,7 +102,7 @@ def flat_parameters(state: Mapping[str, Any]) -> FlatParameters:
     if known is not None and matches(known[0], (*coefs, *intercepts)):
         return known[1]
     if len(coefs) == 0:
-        raise ValueError("coefs_ is empty. Set one matrix for each layer, or fit anew.")
+        raise ValueError("coefs_ is empty. Set one matrix for each layer, or call fit again.")
     shapes = [np.shape(W) for W in coefs]
     n_features = state.get("n_features_in_", (*shapes[0], 0)[0])
     n_outputs = state.get("n_outputs_", (0, *shapes[-1])[-1])
@@ -125,7 +125,7 @@ def matches(known: tuple[Any, ...], objects: tuple[Any, ...]) -> bool:
 
 
 class _Cached(NamedTuple):
-    """A predictor, and the attributes that it was made of."""
+    """A predictor, and the attributes from which it was made."""
 
     arrays: tuple[Any, ...]
     loss: tuple[str, Sequence[float]]
@@ -139,7 +139,7 @@ class _Cached(NamedTuple):
         loss: tuple[str, Sequence[float]],
         activations: Sequence[str],
     ) -> bool:
-        """Return whether the predictor is that of these attributes."""
+        """Return whether the predictor was made from these attributes."""
         if loss != self.loss or tuple(activations) != self.activations:
             return False
         if not matches(self.arrays, arrays):
@@ -156,7 +156,7 @@ def predictor_of(
     loss: tuple[str, Sequence[float]],
     activations: Sequence[str],
 ) -> Predictor:
-    """Return what computes scores with the weights that an estimator shows.
+    """Return the predictor that computes scores with an estimator's present weights.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def predictor_of(
     if len(activations) != len(layout.units) - 2:
         raise ValueError(
             f"coefs_ has {len(layout.units) - 2} hidden layers, but there are {len(activations)} "
-            f"activations: {activations}. Set weights of fitting shapes, or fit anew."
+            f"activations: {activations}. Set weights of matching shapes, or call fit again."
         )
     parts = [Activation.get(name) for name in activations]
     network = Network(layout, params, parts, Loss.get(loss[0]), loss[1])

@@ -1,4 +1,4 @@
-"""The parameters of the estimators: what is allowed, and the forms that training takes."""
+"""The parameters of the estimators: which values are allowed, and what training makes of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class RegisteredNames(StrOptions):
-    """The strings that a function returns when asked: parts may be added at run time."""
+    """The strings that a function returns at each check, since users may add parts."""
 
     def __init__(self, names: Callable[[], Iterable[str]]) -> None:
         self.names = names
@@ -100,8 +100,8 @@ FOR_NUMBERS: dict[str, list[Any]] = {
 def plain_numbers(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters with NumPy's scalars as Python's numbers.
 
-    These neither overflow, as ``np.int8(100)`` would when it is multiplied, nor
-    turn arrays into dtypes that kernels do not know.
+    Python's numbers do not overflow, as ``np.int8(100)`` would when it is multiplied.
+    They do not turn arrays into dtypes that kernels do not know, either.
     """
     return {
         name: _plain(value) if isinstance(value, np.generic) else value
@@ -130,7 +130,7 @@ def hidden_activations(activation: Any, n_hidden: int) -> tuple[str, ...]:
         unknown = [name for name in names if name not in list(Activation.table)]
         suggestion = value_meant("activation", unknown[0], Activation.table) if unknown else ""
         raise ValueError(
-            f"activation={activation!r} must be one name, or one for each of the {n_hidden} "
+            f"activation={activation!r} must be one name, or one name for each of the {n_hidden} "
             f"hidden layers, out of {sorted(Activation.table)}.{suggestion}"
         )
     return names
@@ -150,14 +150,14 @@ def dropout_rates(dropout: Any, n_hidden: int) -> list[float]:
     rates: list[Any] = list(dropout)
     if len(rates) != n_hidden or not all(isinstance(p, Real) and 0 <= float(p) < 1 for p in rates):
         raise ValueError(
-            f"dropout={dropout!r} must be a number in [0, 1), or one for each of the {n_hidden} "
-            "hidden layers."
+            f"dropout={dropout!r} must be a number in [0, 1), or one number for each of the "
+            f"{n_hidden} hidden layers."
         )
     return [float(p) for p in rates]
 
 
 def check_together(parameters: Mapping[str, Any], n_hidden: int, is_sparse: bool) -> None:
-    """Raise ValueError where parameters contradict each other, or sparse data."""
+    """Raise ValueError if parameters contradict each other, or do not allow sparse data."""
     rates, noise = dropout_rates(parameters["dropout"], n_hidden), parameters["input_noise"]
     if is_sparse and noise > 0:
         raise ValueError(
@@ -187,7 +187,7 @@ def training_config(
     is_incremental: bool,
     random_state: np.random.RandomState,
 ) -> TrainingConfig:
-    """Return what training needs of an estimator's parameters.
+    """Return the parameters of an estimator that training needs.
 
     Parameters
     ----------
@@ -201,9 +201,10 @@ def training_config(
     has_validation : bool
         Whether there are validation data.
     is_incremental : bool
-        Whether it is for `partial_fit`: one epoch, the last weights.
+        Whether it is for `partial_fit`, which trains for one epoch and keeps the last
+        weights.
     random_state : RandomState
-        Draws the seed of dropout and noise.
+        Source of the seed of dropout and noise.
     """
     from sknet._training.contract import TrainingConfig
 
@@ -229,7 +230,7 @@ def training_config(
 
 
 def batch_size(parameters: Mapping[str, Any], n_rows: int) -> int:
-    """Return the rows of a minibatch, never more than there are."""
+    """Return the number of rows in a minibatch, which is at most the number of rows."""
     given = parameters["batch_size"]
     if isinstance(given, str):  # "auto"
         return min(200, n_rows)
@@ -247,10 +248,10 @@ _generators = threading.local()
 def random_state_of(seed: Any, *, is_kept: bool) -> np.random.RandomState:
     """Return the source of random numbers that `random_state` asks for.
 
-    Making a generator takes longer than a step. With `is_kept` an int therefore
-    seeds one that each thread keeps. That is for later calls of `partial_fit`,
-    which draw nothing after they have called code of users. Such code might call
-    `partial_fit` of another estimator, and draw from the same generator.
+    Making a generator takes longer than a step. With `is_kept`, an int therefore seeds a
+    generator that each thread keeps. This is for later calls of `partial_fit`, which draw
+    no numbers once they have called code of users. That code might call `partial_fit` of
+    another estimator, which draws from the same generator.
     """
     if not is_kept or not isinstance(seed, Integral):
         return check_random_state(seed)
@@ -272,7 +273,7 @@ def schedule(parameters: Mapping[str, Any]) -> Schedule:
 def regularization(
     parameters: Mapping[str, Any], n_hidden: int, random_state: np.random.RandomState
 ) -> Regularization:
-    """Return what training does against overfitting."""
+    """Return the measures against overfitting that the parameters ask for."""
     from sknet._training.contract import Regularization
 
     rates, noise = dropout_rates(parameters["dropout"], n_hidden), float(parameters["input_noise"])

@@ -1,4 +1,4 @@
-"""Pickles and copies of estimators: plain values and arrays, and what to check on the way back."""
+"""Pickles and copies of estimators: what they hold, and what is checked when they are loaded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CURVES = (
 def pickled(state: dict[str, Any]) -> dict[str, Any]:
     """Return an estimator's attributes with the state of training as plain values and arrays.
 
-    No module of the package that is private stands in a file.
+    A pickle therefore does not name a private module of the package.
     """
     state = {name: value for name, value in state.items() if name not in REBUILT}
     optimizer, averaging = state.get("_optimizer"), state.get("_averaging")
@@ -41,7 +41,7 @@ def pickled(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def unpickled(estimator: str, state: dict[str, Any], required: Sequence[str]) -> dict[str, Any]:
-    """Return the attributes that `pickled` has made plain.
+    """Return the attributes of an estimator from what `pickled` has returned.
 
     Raises
     ------
@@ -53,8 +53,9 @@ def unpickled(estimator: str, state: dict[str, Any], required: Sequence[str]) ->
         missing = [name for name in required if name not in state]
         if missing:
             raise ValueError(
-                f"The pickle of {estimator} lacks {', '.join(missing)}. It is damaged, or another "
-                "version of sknet has written it. Load it with that version, or fit anew."
+                f"The pickle of {estimator} lacks {', '.join(missing)}. It is damaged, or it was "
+                "written by another version of sknet. Load it with that version, or fit a new "
+                "model."
             )
     state = dict(state)
     optimizer, averaging = state.get("_optimizer"), state.get("_averaging")

@@ -29,7 +29,7 @@ class ScoreInTraining:
     options : dict
         Further arguments of the scorer: ``sample_weight``, or none.
     whence : callable
-        Returns what to say of an error that the scorer raises.
+        Returns what to add to an error that the scorer raises.
     """
 
     def __init__(
@@ -91,9 +91,9 @@ class NegativeLoss:
 
 
 class TrainingScore:
-    """Writes the score of the training data down after each epoch, as the first of all observers.
+    """Records the score of the training data after each epoch.
 
-    The others then find it among the records.
+    It is the first of all observers, so that the others find the score among the records.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class TrainingScore:
         """Do nothing."""
 
     def epoch_ends(self, network: Network, records: Records) -> bool:
-        """Score the network, and go on with training."""
+        """Score the network, and let training continue."""
         records.epochs[-1] = records.last._replace(training_score=self.score(network))
         return False
 

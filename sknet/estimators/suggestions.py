@@ -1,4 +1,4 @@
-"""What a user probably meant by a misspelt name, or by the name that another library has for it."""
+"""What a user probably meant by a misspelt name, or by the name that another library uses."""
 
 from __future__ import annotations
 
@@ -96,19 +96,20 @@ NUMBERS_ARE_FOR = {"learning_rate": "learning_rate_init"}
 
 
 def meant(given: Any, known: Iterable[str], synonyms: Mapping[str, str]) -> str:
-    """Return which of the known names is meant by another one, or "".
+    """Return which of the known names the user probably meant, or "".
 
-    Synonyms go first, then what is equal but for case and punctuation, then what is
-    spelt about the same.
+    This is the name or synonym of the most similar spelling, if one is similar enough.
+    Case and punctuation do not matter.
 
     Parameters
     ----------
     given : object
-        What the user wrote. Anything but a string means nothing.
+        What the user wrote. If it is not a string, the answer is "".
     known : iterable of str
         What is allowed. Synonyms of other names are left out.
     synonyms : mapping of str to str
-        In lower case, with underscores.
+        Known names by the names that other libraries use, in lower case with
+        underscores.
 
     Examples
     --------
@@ -133,7 +134,7 @@ def _plain(name: str) -> str:
 
 
 def question(name: str) -> str:
-    """Return the question whether something was meant, after a space; "" for ""."""
+    """Return the question whether a name was meant, after a space. For "" it is ""."""
     return f" Did you mean {name!r}?" if name else ""
 
 

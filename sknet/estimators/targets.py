@@ -1,4 +1,4 @@
-"""Targets: how labels and numbers become what a loss takes, and scores become predictions."""
+"""Targets, which turn labels and numbers into what a loss takes, and scores into predictions."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ class ClassTargets:
 
     @staticmethod
     def check_kind(y: np.ndarray) -> None:
-        """Raise ValueError if y is no classification target that one network takes."""
+        """Raise ValueError unless y is a classification target that one network takes."""
         if _has_objects(y):
             raise ValueError(
-                "Unknown label type: y has the dtype object, which only strings may have, and "
-                f"labels of the types {_names_of_types(y)}. Give {_of_one_type(y)}."
+                "Unknown label type: y has the dtype object, so all labels must be strings, but "
+                f"they have the types {_names_of_types(y)}. Give {_of_one_type(y)}."
             )
         check_classification_targets(y)
         if type_of_target(y, input_name="y") == "multiclass-multioutput":
             raise ValueError(
                 "y has several columns of class labels (multiclass-multioutput), which one network "
-                "does not take: give one column, or an indicator matrix of 0 and 1, or wrap the "
+                "does not take. Give one column, or an indicator matrix of 0 and 1, or wrap the "
                 "estimator in sklearn.multioutput.MultiOutputClassifier."
             )
 
@@ -107,9 +107,9 @@ class ClassTargets:
             self.is_multilabel and y.shape[1] != len(self.classes)
         ):
             raise ValueError(
-                f"y of shape {y.shape} is of the kind {kind!r}, but the labels fitted before are "
-                f"{self.label_binarizer.y_type_!r} with the classes {self.classes}. Give labels of "
-                "the same kind, or call fit with warm_start=False."
+                f"y of shape {y.shape} is of the kind {kind!r}, but the previous labels are of the "
+                f"kind {self.label_binarizer.y_type_!r}, with the classes {self.classes}. Give "
+                "labels of the same kind, or call fit with warm_start=False."
             )
         found = unique_labels(y)
         if same_classes and set(found) != set(self.classes):
@@ -134,19 +134,20 @@ class ClassTargets:
         Raises
         ------
         ValueError
-            If they have classes that the training data have not.
+            If they have classes that are not in the training data.
         """
         encoded = self.encode(y)
         if encoded is None and not self.is_multilabel and np.ndim(y) == 1:
             self.check_kind(y)
             unknown = np.setdiff1d(y, self.classes)
             raise ValueError(
-                f"y_val has classes that y has not: {unknown}. The classes are {self.classes}."
+                f"y_val has classes that are not in y: {unknown}. The classes of y are "
+                f"{self.classes}."
             )
         return np.empty((0, 0)) if encoded is None else encoded
 
     def missing(self, targets: np.ndarray) -> np.ndarray:
-        """Return the classes that have no members; for multilabel targets none."""
+        """Return the classes that have no samples. For multilabel targets there are none."""
         if self.is_multilabel:
             return self.classes[:0]
         return np.delete(self.classes, np.unique(targets).astype(np.intp))
@@ -164,8 +165,7 @@ class ClassTargets:
     ) -> float:
         """Return the accuracy of raw scores.
 
-        It compares codes: decoding labels at every epoch would take longer than
-        the epoch.
+        It compares codes, since decoding labels could take longer than an epoch.
         """
         if self.is_multiclass:
             correct = scores.argmax(axis=1) == targets[:, 0]
@@ -182,15 +182,15 @@ class ClassTargets:
     def strata(self, targets: np.ndarray, fraction: float, *, is_scored: bool) -> np.ndarray | None:
         """Return the labels that the validation split is stratified by, or None.
 
-        As in scikit-learn's code that is two classes only, although its
-        documentation says "except multilabel". Several classes are stratified for
-        the parameter `scoring`, since many scorers need every class.
+        As in scikit-learn's code, the split is stratified for two classes only,
+        although its documentation says "except multilabel". If `scoring` is given, it
+        is stratified for more classes, too, since many scorers need every class.
 
         Parameters
         ----------
         targets : ndarray of shape (n_samples, n_targets)
         fraction : float
-            Of the samples, which is held out.
+            Fraction of the samples that is held out.
         is_scored : bool
             Whether `scoring` is given.
         """
@@ -202,7 +202,7 @@ class ClassTargets:
         return None
 
     def _can_be_stratified(self, codes: np.ndarray, fraction: float) -> bool:
-        """Return whether each class has two members, and each part has room for all classes."""
+        """Return whether each class has two samples, and each part has room for all classes."""
         counts = np.bincount(codes, minlength=len(self.classes))
         n_held_out = ceil(fraction * codes.size)
         has_room = counts.size <= min(n_held_out, codes.size - n_held_out)
@@ -220,7 +220,7 @@ class ClassTargets:
         Raises
         ------
         ValueError
-            If it does not fit the labels, or a weight is negative or not
+            If it does not match the labels, or if a weight is negative or not
             finite.
         """
         if given is None:
@@ -232,8 +232,8 @@ class ClassTargets:
             kinds = [given] * len(columns) if isinstance(given, str) else given
             if isinstance(kinds, dict) or len(kinds) != len(columns):
                 raise ValueError(
-                    f"class_weight={given} must be 'balanced' or a list of one dict for each of "
-                    f"the {len(columns)} labels."
+                    f"class_weight={given} must be 'balanced', or a list with one dict for each "
+                    f"of the {len(columns)} labels."
                 )
         tables = []
         for kind, column in zip(kinds, columns, strict=True):
@@ -242,13 +242,13 @@ class ClassTargets:
             table = np.ones(len(classes))
             table[present] = compute_class_weight(kind, classes=classes[present], y=column)
             if not (np.isfinite(table).all() and table.min() >= 0):
-                raise ValueError(f"class_weight={given} must have finite weights >= 0 only.")
+                raise ValueError(f"class_weight={given} must have only finite weights >= 0.")
             tables.append(table)
         return tables
 
 
 class NumericTargets:
-    """Numbers, one column or several.
+    """Numbers in one or several columns.
 
     Parameters
     ----------
@@ -271,7 +271,8 @@ class NumericTargets:
         Raises
         ------
         ValueError
-            If y holds no numbers, or numbers outside the domain of the loss.
+            If y does not hold numbers, or if a number is outside the domain of the
+            loss.
         """
         if y.dtype.kind not in "biuf":
             raise ValueError(
@@ -283,15 +284,15 @@ class NumericTargets:
     encode_validation = encode
 
     def missing(self, targets: np.ndarray) -> np.ndarray:
-        """Return no classes: numbers have none."""
+        """Return no classes, since numbers have none."""
         return np.empty(0)
 
     def as_scored(self, y: Any) -> Any:
-        """Return y: scorers take numbers as they were given."""
+        """Return y, since scorers take numbers as they were given."""
         return y
 
     def decode(self, predicted: np.ndarray) -> np.ndarray:
-        """Return predictions, as one vector where there is one output."""
+        """Return predictions, as a vector if there is one output."""
         return predicted[:, 0] if predicted.shape[1] == 1 else predicted
 
     def score(
@@ -319,11 +320,11 @@ class NumericTargets:
         return self.loss.n_outputs(targets.shape[1], parameters)
 
     def strata(self, targets: np.ndarray, fraction: float, *, is_scored: bool) -> np.ndarray | None:
-        """Return None: numbers are not stratified."""
+        """Return None, since numbers are not stratified."""
         return None
 
     def class_weights(self, y: np.ndarray, given: Mapping[Any, float] | None) -> list[np.ndarray]:
-        """Return []: numbers have no classes."""
+        """Return [], since numbers have no classes."""
         return []
 
 
@@ -333,8 +334,8 @@ Targets = ClassTargets | NumericTargets
 def as_indicators(y: Any) -> np.ndarray:
     """Return 1 where an indicator matrix has a label, and 0 elsewhere.
 
-    As in scikit-learn every value but 0 stands for a label. Values of two labels
-    would all be labels then, and are refused.
+    As in scikit-learn, every value other than 0 stands for a label. Different values
+    would therefore mean the same, so they are refused.
 
     Parameters
     ----------
@@ -351,14 +352,14 @@ def as_indicators(y: Any) -> np.ndarray:
     if given.size and not 0 < given.min() == given.max():
         raise ValueError(
             f"y is an indicator matrix of the values {np.unique(y)}. It must have 0 where a label "
-            "is absent, and one positive value where it is present. Give y == value, with the "
-            "value that stands for a label."
+            "is absent, and one positive value where it is present. Give y == value, where value "
+            "is the one that means that a label is present."
         )
     return is_present.astype(np.int64)
 
 
 def _has_objects(y: Any) -> bool:
-    """Return whether labels are Python objects that are no strings, which NumPy cannot sort."""
+    """Return whether labels are Python objects other than strings, which NumPy cannot sort."""
     return y.dtype == object and not all(isinstance(label, str) for label in y.flat)
 
 
@@ -367,7 +368,7 @@ def _names_of_types(y: np.ndarray) -> str:
 
 
 def _of_one_type(y: np.ndarray) -> str:
-    """Return what makes labels of the dtype object usable, as code."""
+    """Return the code that makes labels of the dtype object usable."""
     if any(label is None for label in y.flat):
         return "the rows that have a label, without None"
     for dtype, kinds in (("bool", (bool, np.bool_)), ("int", Integral), ("float", Real)):
@@ -416,10 +417,10 @@ def encode_labels(
 
 
 def warn_of_one_hot(targets: np.ndarray) -> None:
-    """Warn once of classes that are encoded as columns, which are fitted as separate labels.
+    """Warn once about classes that are encoded as columns and fitted as separate labels.
 
-    Two columns and single rows give no warning, since rows of exactly one 1 are too
-    likely among ordinary labels there.
+    Two columns and single rows give no warning, since ordinary labels are too likely to
+    have exactly one 1 in each row there.
 
     Parameters
     ----------
@@ -438,7 +439,7 @@ def warn_of_one_hot(targets: np.ndarray) -> None:
 
 
 def fitted_targets(model: Any, state: Mapping[str, Any]) -> ClassTargets:
-    """Return the targets of a classifier's attributes; its classes may be set by hand."""
+    """Return the targets by a classifier's attributes, of which users may set the classes."""
     if "_label_binarizer" in state:
         return ClassTargets(state["_label_binarizer"])
     check_is_fitted(model, "classes_")

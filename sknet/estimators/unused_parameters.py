@@ -1,7 +1,8 @@
-"""Parameters that a user sets in vain, because another parameter makes them have no effect.
+"""Warnings about parameters that have no effect because of the value of another parameter.
 
-The table `RULES` has sknet's own parameters only. scikit-learn's are silent where they have no
-effect, as they are in scikit-learn, so that its grids run without new warnings.
+The table `RULES` has only parameters that scikit-learn does not have. Parameters of scikit-learn
+give no warning where they have no effect, as in scikit-learn. Its grids therefore run without new
+warnings.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def _by_loss(name: str, call: Call) -> str:
         return ""
     losses = [loss for loss in Loss.table.values() if loss.targets == call.loss.targets]
     users = names_of(v.public for v in losses if name in read_by_loss(v, call.parameters))
-    return f"loss={call.parameters['loss']!r}. It is for loss={users}."
+    return f"loss={call.parameters['loss']!r}. It applies to loss={users} only."
 
 
 def _by_schedule(name: str, call: Call) -> str:
@@ -102,7 +103,8 @@ def _by_schedule(name: str, call: Call) -> str:
         return ""
     parts = Schedule.table.items()
     users = names_of(part for part, rate in parts if name in read_by(call.parameters, rate.start))
-    return f"learning_rate={call.parameters['learning_rate']!r}. It is for learning_rate={users}."
+    chosen = call.parameters["learning_rate"]
+    return f"learning_rate={chosen!r}. It applies to learning_rate={users} only."
 
 
 def _by_solver(name: str, call: Call) -> str:
@@ -112,12 +114,12 @@ def _by_solver(name: str, call: Call) -> str:
     solver = call.parameters["solver"]
     if solver in users:
         return ""
-    return f"solver={solver!r}. It is for solver={names_of(users)}; alpha is for all solvers."
+    return f"solver={solver!r}. It applies to solver={names_of(users)} only. All solvers use alpha."
 
 
 def _by_alpha(name: str, call: Call) -> str:
     is_penalised = call.parameters["alpha"] > 0
-    return "" if is_penalised else "alpha=0, the sum of both penalties. Set alpha > 0."
+    return "" if is_penalised else "alpha=0, which turns off both penalties. Set alpha > 0."
 
 
 def _by_hidden_layers(name: str, call: Call) -> str:
@@ -139,10 +141,10 @@ def _by_validation(name: str, call: Call) -> str:
     if call.has_validation_data or call.parameters["early_stopping"]:
         return ""
     if call.is_incremental:
-        return "X_val=None: there are no validation data to score. Give X_val and y_val."
+        return "X_val=None, since there are no validation data to score. Give X_val and y_val."
     return (
-        "early_stopping=False and X_val=None: there are no validation data to score. Give X_val "
-        "and y_val, or set early_stopping=True."
+        "early_stopping=False and X_val=None, since there are no validation data to score. Give "
+        "X_val and y_val, or set early_stopping=True."
     )
 
 
@@ -166,7 +168,7 @@ RULES: dict[str, Callable[[str, Call], str]] = {
     "restore_best": _by_method,
 }
 
-# Values besides the default that ask for what happens anyway.
+# Values other than the default that change nothing, so that they need no warning.
 NEUTRAL = {"weight_decay": 0, "decay_rate": 1, "restore_best": False}
 
 
@@ -185,7 +187,7 @@ def defaults_of(cls: Any) -> dict[str, Any]:
 def warn_of_unused(
     model: Any, n_hidden: int, has_validation_data: bool, is_incremental: bool
 ) -> None:
-    """Warn of each parameter that was set and has no effect.
+    """Warn about each parameter that was set and has no effect.
 
     Parameters
     ----------
@@ -213,7 +215,7 @@ def warn_of_unused(
     if is_stopped_unlike_sklearn(call):
         warn_user(
             f"{cls.__name__} with early_stopping=True and solver='lbfgs' holds out validation data "
-            "and stops early, where scikit-learn's ignores early_stopping. Set "
+            "and stops early, whereas scikit-learn's estimator ignores early_stopping. Set "
             "early_stopping=False to train as scikit-learn does, or restore_best=True to stop "
             "early without this warning.",
             is_repeated=False,
@@ -221,9 +223,10 @@ def warn_of_unused(
 
 
 def is_stopped_unlike_sklearn(call: Call) -> bool:
-    """Return whether L-BFGS stops early without the user's having said that sknet is meant.
+    """Return whether L-BFGS stops early although the user may expect what scikit-learn does.
 
-    Validation data, `scoring` and `restore_best` say so: scikit-learn has none of them.
+    Whoever gives validation data, `scoring` or `restore_best` does not expect it, since
+    scikit-learn has none of them.
     """
     given = call.parameters
     says_so = call.has_validation_data or any(

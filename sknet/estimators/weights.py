@@ -1,4 +1,4 @@
-"""Weights of samples and of classes: what is allowed, and what kernels take."""
+"""Weights of samples and of classes: their checks, and the arrays that kernels take."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 
 def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
-    """Return one weight for each row of X, in its dtype; ones for None.
+    """Return one weight for each row of X, in the dtype of X. None gives ones.
 
     Raises
     ------
@@ -27,7 +27,7 @@ def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
     if exact.min() < 0:
         raise ValueError(
             f"sample_weight has negative values (the least is {exact.min():g}); weights must be "
-            ">= 0. Leave out samples that are not to count, or give them weight 0."
+            ">= 0. Leave out samples that must not count, or give them the weight 0."
         )
     if not exact.any():
         raise ValueError(
@@ -38,19 +38,19 @@ def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
 
 
 def as_weights(name: str, weights: np.ndarray, dtype: Any) -> np.ndarray:
-    """Return weights in the dtype of X, and zero for those that are too small to count.
+    """Return weights in the dtype of X, with 0 for those that are too small to count.
 
-    Derivatives of the loss are then normal numbers even if they are as small as
-    the machine epsilon beside 1, and so is 1 divided by the sum of weights.
+    A derivative of the loss as small as the machine epsilon, times any weight that
+    counts, is then a normal number. So is 1 divided by the sum of weights.
 
     Parameters
     ----------
     name : str
-        The parameter that they come from.
+        The parameter from which the weights come.
     weights : ndarray of shape (n_samples,)
-        In float64, not all of them zero.
+        Weights in float64, not all of them zero.
     dtype : dtype
-        That of X.
+        The dtype of X.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def as_weights(name: str, weights: np.ndarray, dtype: Any) -> np.ndarray:
         raise ValueError(
             f"{name} is too {size} for {dtype}, the dtype of X. The largest weight is {largest:g} "
             f"and must be at least {least:g}. The sum of weights is {total:g} and must be at most "
-            f"{1 / least:g}. Give weights of about 1."
+            f"{1 / least:g}. Scale the weights, so that they are about 1."
         )
     return np.where(weights < least, 0, weights).astype(dtype)
 

@@ -1,7 +1,8 @@
 """Losses, each with the inverse link that turns raw scores into predictions.
 
-`classification` has the losses of class labels, `regression` those of numbers, and `base` what
-they share. To add a loss, define a named subclass of :class:`Loss` in one of the first two.
+The module `classification` has the losses for class labels. `regression` has those for numbers, and
+`base` has what both share. To add a loss, define a named subclass of :class:`Loss` in
+`classification` or in `regression`.
 """
 
 from sknet.losses.base import Loss

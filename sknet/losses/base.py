@@ -2,18 +2,19 @@
 
 This file defines what a loss is. A new loss does not belong here:
 
-- Losses of class labels belong in `classification.py`.
-- Losses of numbers belong in `regression.py`.
+- A loss for class labels belongs in `classification.py`.
+- A loss for numbers belongs in `regression.py`.
 - Only an inverse link that several losses share belongs here.
 
-A loss takes raw scores, which are the outputs of the last layer before the inverse link. As a
-function of raw scores its derivative is simple, and no intermediate result overflows.
+A loss takes raw scores, which are the outputs of the last layer before the inverse link. It does
+not take predictions, because its derivative with respect to raw scores is simpler, and because no
+intermediate result overflows.
 
-Unless a class says otherwise, the loss of a row is the sum over its outputs. At a kink, the
-derivative is taken to be 0, which is a subgradient.
+Unless a class says otherwise, the loss of a row is the sum over its outputs. Where a loss has a
+kink, its derivative is taken to be 0, which is a subgradient.
 
-Numba compiles `loss` and `link` for float32 and float64 arrays. They take their types from the
-arguments and carry no annotations in the subclasses.
+Numba compiles `loss` and `link` for float32 and float64 arrays. In the subclasses they carry no
+annotations, because their types are those of the arguments.
 """
 
 from __future__ import annotations
@@ -33,20 +34,21 @@ class Loss(Part):
     Attributes
     ----------
     public : str
-        The value of the estimators' parameter ``loss`` that selects this loss. Losses of different
-        kinds of targets may share it.
+        The value of the estimators' parameter ``loss`` that selects this loss. Losses for different
+        kinds of targets may share this value.
     targets : {'codes', 'indicators', 'numbers'}
-        The kind of targets. 'codes': one column with the index of the class, from 0. 'indicators':
-        a column of 0 and 1 for each output. 'numbers': a column of numbers for each target.
+        The kind of targets. 'codes' is one column with the index of the class, counted from 0.
+        'indicators' is a column of 0 and 1 for each output. 'numbers' is a column of numbers for
+        each target.
     out_activation : str
         Name of the inverse link, which becomes the fitted attribute ``out_activation_``. Losses
         with the same name have the same `link`.
     has_probabilities : bool
         Whether the predictions of a classifier are probabilities. If False, the classifier has no
-        ``predict_proba``. Not used for losses of numbers.
+        ``predict_proba``. It is not used for losses of numbers.
     positive_targets : bool
-        Whether negative targets are outside the domain of the loss. The regressor copies it to
-        scikit-learn's tag ``target_tags.positive_only``.
+        Whether negative targets are outside the domain of the loss. The regressor copies this value
+        to scikit-learn's tag ``target_tags.positive_only``.
     """
 
     public: ClassVar[str]
@@ -87,8 +89,8 @@ class Loss(Part):
                 return loss
         raise ValueError(
             f"loss={public!r} does not apply to targets that are {targets}. Choose one of "
-            f"{cls.choices(targets)}. A loss of your own must be defined before it is used: import "
-            "the module that defines it first."
+            f"{cls.choices(targets)}. If the loss is your own, import the module that defines it "
+            "first."
         )
 
     @classmethod
@@ -103,7 +105,7 @@ class Loss(Part):
         Returns
         -------
         list of str
-            Without duplicates, in the order of definition.
+            The values without duplicates, in the order in which the losses are defined.
         """
         return list(dict.fromkeys(v.public for v in cls.table.values() if v.targets in targets))
 
@@ -114,7 +116,7 @@ class Loss(Part):
         Parameters
         ----------
         hyperparameters : mapping of str to object
-            Parameters of an estimator. The loss reads its own.
+            Parameters of an estimator. The loss reads those that concern it.
 
         Returns
         -------
@@ -135,8 +137,8 @@ class Loss(Part):
         Returns
         -------
         list of float
-            In (0, 1) and in the order of the outputs. Empty if the loss does not predict
-            quantiles.
+            Numbers in (0, 1), in the order of the outputs. The list is empty if the loss does not
+            predict quantiles.
         """
         return []
 
@@ -147,9 +149,9 @@ class Loss(Part):
         Parameters
         ----------
         n_targets : int
-            Number of columns of targets, which are 'numbers'.
+            Number of columns of targets. The targets are 'numbers'.
         hyperparameters : mapping of str to object
-            Parameters of an estimator. The loss reads its own.
+            Parameters of an estimator. The loss reads those that concern it.
 
         Returns
         -------
@@ -188,8 +190,8 @@ class Loss(Part):
         scores : ndarray of shape (n_samples, n_outputs)
             Raw scores, float32 or float64.
         targets : ndarray of shape (n_samples, n_targets)
-            Targets of the kind ``targets``, in the dtype of `scores`. There is one column of
-            codes, or usually one column for each score.
+            Targets of the kind ``targets``, in the dtype of `scores`. Codes have one column. Other
+            targets usually have one column for each score.
         weights : ndarray of shape (n_samples,)
             Sample weights, in the dtype of `scores`.
         settings : ndarray of shape (n_settings,)
@@ -197,7 +199,7 @@ class Loss(Part):
         delta : ndarray of shape (n_samples, n_outputs)
             Overwritten with the derivative of the weighted loss with respect to `scores`.
         values : ndarray of shape (n_samples,)
-            Overwritten with the weighted loss of each row; float64.
+            Overwritten with the weighted loss of each row, in float64.
         """
         raise NotImplementedError
 
@@ -213,17 +215,17 @@ class Loss(Part):
         Raises
         ------
         ValueError
-            If a target is outside the domain. By default any target is valid.
+            If a target is outside the domain. By default every target is inside.
         """
 
 
 class WithSoftmax(Loss):
-    """Base of losses of one class among several, with softmax as inverse link.
+    """Base class of losses for one class among several, with softmax as inverse link.
 
     p_k = exp(z_k) / sum_j exp(z_j).
 
-    Here and in :class:`LogLoss`, one loop over the whole matrix computes the exponentials, because
-    a single row is often shorter than a vector register.
+    Here and in :class:`LogLoss`, a loop over the whole matrix computes the exponentials. A loop
+    over one row would often be shorter than a vector register.
 
     References
     ----------
@@ -256,7 +258,7 @@ class WithSoftmax(Loss):
 
 
 class WithLogistic(Loss):
-    """Base of losses of independent binary outputs, with the logistic sigmoid as inverse link.
+    """Base class of losses for independent binary outputs, with the logistic function as link.
 
     p = 1 / (1 + exp(-z)).
     """
@@ -275,7 +277,7 @@ class WithLogistic(Loss):
 
 
 class WithIdentity(Loss):
-    """Base of losses whose predictions are the scores themselves."""
+    """Base class of losses whose predictions are the raw scores themselves."""
 
     out_activation = "identity"
 
@@ -285,7 +287,7 @@ class WithIdentity(Loss):
 
 
 class WithExp(Loss):
-    """Base of losses of positive means, with the exponential as inverse link.
+    """Base class of losses that predict a positive mean, with the exponential as inverse link.
 
     mu = exp(z).
     """

@@ -1,12 +1,12 @@
-"""Losses of class labels.
+"""Losses for class labels.
 
-A new loss of a classifier belongs here. It usually takes two classes with the same ``public``
-name: one for a single class among several, whose ``targets`` are 'codes', and one for binary and
-multilabel problems, whose ``targets`` are 'indicators'. The names of the latter begin with
+A new loss for classifiers belongs here. It usually consists of two Python classes that share their
+``public`` name. The first is for multiclass problems, and its ``targets`` are 'codes'. The second
+is for binary and multilabel problems, its ``targets`` are 'indicators', and its name begins with
 ``Binary``. `base.py` explains what each method receives and computes.
 
-In the formulas, z are raw scores, p probabilities, y targets and w sample weights. [k = y] is 1
-if k is the class of the sample and 0 otherwise.
+In the formulas, z are raw scores, p are probabilities, y are targets and w are sample weights.
+[k = y] is 1 if k is the class of the sample, and 0 otherwise.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ class LogLoss(WithSoftmax, name="log_loss"):
 
     p_k = exp(z_k) / sum_j exp(z_j), loss = -log(p_y), dloss/dz_k = p_k - [k = y].
 
-    The loss is in nats. As in scikit-learn, p is clipped to [eps, 1 - eps] inside the logarithm,
-    where eps is the machine epsilon of the dtype.
+    This is the default for more than two classes. Its expectation is lowest at the true
+    probabilities of the classes. The loss is in nats. As in scikit-learn, p is clipped to
+    [eps, 1 - eps] inside the logarithm, where eps is the machine epsilon of the dtype.
 
-    Label smoothing with s from ``label_smoothing`` in [0, 1) distributes a share s of the target
-    evenly over all K classes. The minimum of the loss is then the entropy of t instead of 0:
+    Label smoothing spreads a fraction s of the target evenly over all K classes, where s is
+    ``label_smoothing`` in [0, 1). The smallest possible loss is then the entropy of t instead of 0:
 
     t_k = (1 - s) [k = y] + s / K, loss = -sum_k t_k log(p_k),
     dloss/dz_k = p_k - t_k.
@@ -37,10 +38,11 @@ class LogLoss(WithSoftmax, name="log_loss"):
     Notes
     -----
     Label smoothing does not always improve the calibration of probabilities. It makes every
-    prediction less confident, even those that were not overconfident. As an example, networks with
-    100 hidden units and ``alpha=0`` were fitted to 300 of scikit-learn's digits until they
-    reproduced the labels. The table has the mean expected calibration error on the other digits,
-    with 15 bins and five seeds. In the second row, 20 % of the labels were random.
+    prediction less confident, even those that were not overconfident. It can help when some of the
+    labels are wrong. As an example, networks with 100 hidden units and ``alpha=0`` were fitted to
+    300 of scikit-learn's digits until they reproduced the labels. The table shows the expected
+    calibration error on the other digits, with 15 bins, as a mean over five seeds. In the second
+    row, 20 % of the labels were random.
 
     ===============  =====  =====  =====  =====  =====
     label_smoothing  0      0.02   0.05   0.1    0.2
@@ -117,10 +119,11 @@ class BinaryLogLoss(WithLogistic, name="binary_log_loss"):
 
     p = 1 / (1 + exp(-z)), loss = -y log(p) - (1 - y) log(1 - p), dloss/dz = p - y.
 
-    As in :class:`LogLoss`, p is clipped to [eps, 1 - eps] inside the logarithms.
+    This is the default for two classes and for multilabel targets. As in :class:`LogLoss`, p is
+    clipped to [eps, 1 - eps] inside the logarithms.
 
-    Label smoothing with s from ``label_smoothing`` replaces y by (1 - s) y + s / 2, which agrees
-    with :class:`LogLoss` of two classes.
+    Label smoothing replaces y by (1 - s) y + s / 2, where s is ``label_smoothing``. This agrees
+    with :class:`LogLoss` for two classes.
 
     References
     ----------
@@ -164,16 +167,18 @@ class BinaryLogLoss(WithLogistic, name="binary_log_loss"):
 
 
 class Focal(WithSoftmax, name="focal"):
-    """Focal loss of one class among several: a log-loss with less weight on easy samples.
+    """Focal loss of one class among several: log-loss with less weight on easy samples.
 
     loss = -q**gamma log(p_y), q = 1 - p_y, dloss/dz_k = g (p_k - [k = y]),
     g = q**gamma (1 - gamma p_y log(p_y) / q).
 
-    gamma is ``focal_gamma`` >= 0. The larger it is, the less weight is on samples whose class
-    already has a high probability. With 0 the loss is the log-loss.
+    gamma is ``focal_gamma`` >= 0. The larger it is, the less a sample counts whose class already
+    has a high probability. With gamma equal to 0, this is the log-loss. Use it when a large number
+    of easy samples would otherwise dominate the loss, for example with a rare class. The
+    probabilities then tend to be less confident than those of the log-loss.
 
-    log(p_y) / q tends to -1 as q tends to 0. q is computed as the sum of the probabilities of the
-    other classes, to avoid the cancellation of 1 - p_y.
+    log(p_y) / q tends to -1 as q tends to 0. To avoid the cancellation of 1 - p_y, q is computed as
+    the sum of the probabilities of the other classes.
 
     References
     ----------
@@ -215,12 +220,12 @@ class Focal(WithSoftmax, name="focal"):
 
 
 class BinaryFocal(WithLogistic, name="binary_focal"):
-    """Focal loss of independent binary outputs: a log-loss with less weight on easy samples.
+    """Focal loss of independent binary outputs: log-loss with less weight on easy samples.
 
     t = z if y = 1, else -z; p = 1 / (1 + exp(-t)), q = 1 - p,
     loss = -q**gamma log(p), dloss/dt = -g q.
 
-    gamma and g are those of :class:`Focal`, with p in place of p_y.
+    gamma, g and the use of this loss are those of :class:`Focal`, with p in place of p_y.
 
     References
     ----------
@@ -262,7 +267,9 @@ class Brier(WithSoftmax, name="brier"):
 
     r_k = p_k - [k = y], loss = sum_k r_k**2, dloss/dz_k = 2 p_k (r_k - sum_j r_j p_j).
 
-    The loss is in [0, 2]. There is neither a factor of 1/2 nor a mean over classes.
+    The loss is in [0, 2]. It has neither a factor of 1/2 nor a mean over classes. Like the
+    log-loss, it is lowest on average at the true probabilities. A confident mistake costs at most
+    2, so use it when some labels may be wrong.
 
     References
     ----------
@@ -276,9 +283,9 @@ class Brier(WithSoftmax, name="brier"):
     def loss(scores, targets, weights, settings, delta, values):
         """Write w sum_k r_k**2 to `values` and its derivative to `delta`.
 
-        The derivative stays the same if all r_k become r_k - r_best, with the residual of the most
-        probable class. Then nothing cancels where this class is nearly certain. Its 1 - p is
-        computed as the sum of the other probabilities.
+        The derivative stays the same if the residual of the most probable class, r_best, is
+        subtracted from every r_k. Nothing then cancels where this class is nearly certain. For this
+        class, 1 - p is computed as the sum of the other probabilities.
         """
         zero, one = scores.dtype.type(0), scores.dtype.type(1)
         for i in range(scores.shape[0]):
@@ -313,7 +320,8 @@ class BinaryBrier(WithLogistic, name="binary_brier"):
 
     loss = (p - y)**2, dloss/dz = 2 (p - y) p (1 - p).
 
-    The loss of an output is in [0, 1]. It is half of :class:`Brier` for the same two classes.
+    The loss of an output is in [0, 1], which is half of :class:`Brier` for the same two classes.
+    Use it for the same reason.
 
     References
     ----------
@@ -347,10 +355,12 @@ class Hinge(WithIdentity, name="hinge"):
 
     loss = max(0, 1 + max_{k != y} z_k - z_y).
 
-    If the loss is positive, its derivative is -1 with respect to z_y and 1 with respect to the
-    greatest other score, or the first of several equal ones. Otherwise the derivative is 0.
+    If the loss is positive, its derivative is -1 with respect to z_y, and 1 with respect to the
+    greatest other score. If several are equal, the first of them counts. If the loss is 0, so is
+    its derivative.
 
-    The scores are not log-probabilities, so the loss does not give probabilities.
+    Use it when only the predicted class matters, as with a linear support vector machine. Its
+    scores are not log-probabilities, so there is no ``predict_proba``.
 
     References
     ----------
@@ -392,6 +402,8 @@ class BinaryHinge(WithIdentity, name="binary_hinge"):
     """Hinge loss of independent binary outputs, with a margin of 1.
 
     t = 2 y - 1, loss = max(0, 1 - t z), dloss/dz = -t if loss > 0, else 0.
+
+    Use it when only the predicted labels matter. There is no ``predict_proba``.
 
     References
     ----------

@@ -1,9 +1,9 @@
-"""Losses of numbers.
+"""Losses for numbers.
 
-A new loss of a regressor belongs here. It is one class, whose ``targets`` are 'numbers'. `base.py`
-explains what each method receives and computes, and has one base class for each inverse link.
+A new loss for regressors belongs here. It is one class, whose ``targets`` are 'numbers'. `base.py`
+explains what each method receives and computes. It also has a base class for each inverse link.
 
-In the formulas, z are raw scores, y targets and w sample weights.
+In the formulas, z are raw scores, y are targets and w are sample weights.
 """
 
 from __future__ import annotations
@@ -16,19 +16,22 @@ import numpy as np
 from sknet._engine.functions import difference, exp, row, tanh
 from sknet.losses.base import Loss, WithExp, WithIdentity
 
-# What to do where only the scale of targets is to be changed, not their sign.
+# How to change the scale of targets that must not change their sign.
 NOT_CENTRED = (
     "To scale y without centring it, use sklearn.preprocessing.StandardScaler(with_mean=False)."
 )
 
 
 class SquaredError(WithIdentity, name="squared_error"):
-    """Half the squared error.
+    """Half the squared error, which is minimised by the mean.
 
     loss = (z - y)**2 / 2, dloss/dz = z - y.
 
+    This is the default for regressors. A few very large errors can dominate it; 'huber' or
+    'absolute_error' limit their influence.
+
     With several outputs, the value is the mean over the outputs, but the derivative is that of the
-    sum. This follows scikit-learn, so that both packages train the same model.
+    sum. Both follow scikit-learn, so that both packages train the same model.
     """
 
     public = "squared_error"
@@ -51,6 +54,8 @@ class AbsoluteError(WithIdentity, name="absolute_error"):
     """The absolute error, which is minimised by the median.
 
     loss = abs(z - y), dloss/dz = sign(z - y).
+
+    Use it when some targets are far off and must not influence the predictions much.
 
     References
     ----------
@@ -79,12 +84,13 @@ class AbsoluteError(WithIdentity, name="absolute_error"):
 
 
 class Huber(WithIdentity, name="huber"):
-    """Huber loss: squared for small errors, linear for large ones.
+    """Huber loss: the squared error for small errors, and a linear one for large errors.
 
     e = z - y, loss = e**2 / 2 if abs(e) <= d, else d (abs(e) - d / 2);
     dloss/dz = min(max(e, -d), d).
 
-    d is ``huber_delta`` > 0, in units of y.
+    d is ``huber_delta`` > 0, in units of y. Use it when some targets are far off. Choose d as the
+    largest error that is usual, so that larger ones count as outliers.
 
     References
     ----------
@@ -116,18 +122,19 @@ class Huber(WithIdentity, name="huber"):
 
 
 class Quantile(Loss, name="quantile"):
-    """Pinball loss, which is minimised by quantiles.
+    """Pinball loss, which is minimised by a quantile.
 
     e = f - y, loss = (1 - tau) e if e > 0, else -tau e;
     dloss/df = 1 - tau if e > 0, -tau if e < 0, else 0.
 
-    f is the prediction of the quantile tau. ``quantile`` gives one or several tau in (0, 1). The
-    loss of a row is the sum over quantiles and targets. The columns of scores and predictions are
-    the quantiles of the first target, in the order of ``quantile``, then those of the second
-    target, and so on.
+    Use it for prediction intervals: with ``quantile=[0.1, 0.9]``, about 80 % of the targets should
+    lie between the two predictions. f is the prediction of the quantile tau. The parameter
+    ``quantile`` is one number tau in (0, 1) or a list of them. The loss of a row is the sum over
+    quantiles and targets. The first columns of scores and predictions are the quantiles of the
+    first target, in the order of ``quantile``. Those of the second target follow, and so on.
 
-    By default f equals the score z. With ``non_crossing=True``, the tau must increase, and the
-    predictions for a target cannot decrease:
+    By default f equals the score z, and a prediction may exceed that of a higher quantile. With
+    ``non_crossing=True`` it cannot. The tau must then be given in increasing order, and f is a sum:
 
     f_1 = z_1, f_k = f_(k-1) + log(1 + exp(z_k)).
 
@@ -183,7 +190,7 @@ class Quantile(Loss, name="quantile"):
 
     @classmethod
     def quantiles(cls, settings: Sequence[float]) -> list[float]:
-        """Return all settings but the first, which is ``non_crossing``."""
+        """Return all settings except the first, which is ``non_crossing``."""
         return [float(tau) for tau in settings[1:]]
 
     @classmethod
@@ -193,7 +200,7 @@ class Quantile(Loss, name="quantile"):
 
     @staticmethod
     def link(scores, settings):
-        """Overwrite the scores of each target with its quantiles f."""
+        """Overwrite the scores of each target with its predicted quantiles f."""
         n, zero = settings.size - 1, scores.dtype.type(0)
         if settings[0] > 0:
             for i in range(scores.shape[0]):
@@ -244,7 +251,8 @@ class Poisson(WithExp, name="poisson"):
 
     mu = exp(z), loss = y log(y / mu) - y + mu, dloss/dz = mu - y.
 
-    Targets must be >= 0. For y equal to 0, y log(y) is taken to be 0.
+    Use it for counts or rates whose variance is about proportional to their mean. Targets must be
+    >= 0. For y equal to 0, y log(y) is taken to be 0.
 
     References
     ----------
@@ -259,8 +267,9 @@ class Poisson(WithExp, name="poisson"):
     def loss(scores, targets, weights, settings, delta, values):
         """Write the weighted half deviance to `values` and w (mu - y) to `delta`.
 
-        It is computed in float64 as y (exp(t) - 1 - t) with t = z - log(y), or as mu - y - y t
-        where exp(t) might overflow. The terms of the formula above would cancel for large counts.
+        The deviance is computed in float64 as y (exp(t) - 1 - t) with t = z - log(y), or as
+        mu - y - y t where exp(t) might overflow. The terms of the class's formula would cancel for
+        large counts.
         """
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)
@@ -284,8 +293,8 @@ class Poisson(WithExp, name="poisson"):
         if y.min() < 0:
             raise ValueError(
                 f"y has negative values (the least is {y.min():g}), which are out of the valid "
-                "range of the loss 'poisson': all y >= 0. Use loss='squared_error', or targets "
-                f"that are counts or rates. {NOT_CENTRED}"
+                "range of the loss 'poisson': all y >= 0. Use loss='squared_error', or give "
+                f"targets that are counts or rates. {NOT_CENTRED}"
             )
 
 
@@ -294,7 +303,8 @@ class Gamma(WithExp, name="gamma"):
 
     mu = exp(z), loss = y / mu - 1 - log(y / mu), dloss/dz = 1 - y / mu.
 
-    Targets must be > 0.
+    Use it for positive numbers whose standard deviation is about proportional to their mean, such
+    as durations or amounts of money. Targets must be > 0.
 
     References
     ----------
@@ -309,8 +319,8 @@ class Gamma(WithExp, name="gamma"):
     def loss(scores, targets, weights, settings, delta, values):
         """Write the weighted half deviance to `values` and w (1 - y / mu) to `delta`.
 
-        They are computed in float64 as exp(t) - 1 - t and 1 - exp(t) with t = log(y) - z. 1 / mu
-        might overflow where y / mu does not.
+        They are computed in float64 as exp(t) - 1 - t and 1 - exp(t) with t = log(y) - z, since
+        1 / mu might overflow where y / mu does not.
         """
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)
@@ -340,8 +350,9 @@ class LogCosh(WithIdentity, name="log_cosh"):
     e = z - y, loss = log(cosh(e)) = abs(e) + log(1 + exp(-2 abs(e))) - log(2),
     dloss/dz = tanh(e).
 
-    The loss is close to e**2 / 2 for small errors and close to abs(e) - log(2) for large ones. The
-    transition is at errors of about 1 in units of y, so the scale of y matters.
+    The loss is close to e**2 / 2 for small errors and close to abs(e) - log(2) for large ones. Use
+    it as a smooth form of the Huber loss. The transition is at errors of about 1 in units of y, so
+    scale y first.
 
     References
     ----------
@@ -356,7 +367,7 @@ class LogCosh(WithIdentity, name="log_cosh"):
     def loss(scores, targets, weights, settings, delta, values):
         """Write w log(cosh(e)) to `values` and w tanh(e) to `delta`.
 
-        For small errors it is computed as -log(1 - tanh(e)**2) / 2, to avoid cancellation.
+        For small errors the loss is computed as -log(1 - tanh(e)**2) / 2, to avoid cancellation.
         """
         for i in range(scores.shape[0]):
             z, y, out = row(scores, i), row(targets, i), row(delta, i)

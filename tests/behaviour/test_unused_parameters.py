@@ -159,7 +159,7 @@ def test_the_remedy_lists_what_takes_the_parameter(data):
     told = user_warnings_of(lambda: model.fit(*data["regressor"]))
     remedies = {text.split("=")[0]: text for text in told}
     assert "'exponential' or 'step'" in remedies["decay_rate"]
-    assert remedies["quantile"].endswith("It is for loss='quantile'.")
+    assert remedies["quantile"].endswith("It applies to loss='quantile' only.")
     assert "'adamw' or 'lion'" in remedies["weight_decay"]
 
 

@@ -236,7 +236,7 @@ ONLY_OURS = (
     "partial_fit does not support early_stopping",
     "which one network does not take",
     "is an indicator matrix of the values",  # none of which is 0
-    "but the weights to go on from ",
+    "but the weights to continue from ",
     "out of the valid range of the loss 'poisson'",
     "no attribute 'partial_fit'",  # L-BFGS: scikit-learn's regressor trains by nothing then
 )

@@ -208,7 +208,8 @@ class Calls(RuleBasedStateMachine):
         for name in ("validation_loss_curve_", "validation_scores_"):
             assert getattr(model, name) is None or len(getattr(model, name)) <= n
         assert len(getattr(model, "training_scores_", [])) <= n
-        assert len(model.history_["epoch"]) == n >= model.n_iter_ > 0
+        # L-BFGS may find the first weights good enough.
+        assert len(model.history_["epoch"]) == n >= model.n_iter_ >= 0
         assert np.isfinite(model.loss_)
         assert all(np.isfinite(W).all() for W in model.coefs_ + model.intercepts_)
         units = [W.shape[0] for W in model.coefs_] + [model.n_outputs_]

@@ -148,14 +148,14 @@ def test_weights_of_another_model_are_copied():
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
-        (np.zeros((5, 4)), r"weights of shape \(5, 4\) and dtype float64; .* shape \(4, 5\)"),
-        (None, r"weights of shape \(\) and dtype object; .* shape \(4, 5\)"),
-        ([[1, 2], [3]], r"weights that are not an array; .* shape \(4, 5\)"),
-        (np.zeros((4, 5), complex), "dtype complex128; return finite real numbers"),
-        (np.full((4, 5), np.nan), r"weights with NaN or infinity; .* shape \(4, 5\)"),
+        (np.zeros((5, 4)), r"weights of shape \(5, 4\) and dtype float64\. .* shape \(4, 5\)"),
+        (None, r"weights of shape \(\) and dtype object\. .* shape \(4, 5\)"),
+        ([[1, 2], [3]], r"weights that are not an array\. .* shape \(4, 5\)"),
+        (np.zeros((4, 5), complex), r"dtype complex128\. Return finite real numbers"),
+        (np.full((4, 5), np.nan), r"weights with NaN or infinity\. .* shape \(4, 5\)"),
         ((np.zeros((4, 5)), np.zeros(4)), r"biases of shape \(4,\) .* of shape \(5,\)"),
-        ((np.zeros((4, 5)), [np.inf] * 5), r"biases with NaN or infinity; .* shape \(5,\)"),
-        ((np.zeros((4, 5)),), r"a tuple of 1; return weights of shape \(4, 5\), or a tuple"),
+        ((np.zeros((4, 5)), [np.inf] * 5), r"biases with NaN or infinity\. .* shape \(5,\)"),
+        ((np.zeros((4, 5)),), r"a tuple of length 1\. Return weights of shape \(4, 5\), or"),
     ],
 )
 def test_callable_that_returns_something_else(returned, message):

@@ -202,7 +202,7 @@ def test_partial_fit_with_validation_data(split):
         ({"y_val": 1}, "y_val was given without X_val"),
         ({"sample_weight_val": 1}, "sample_weight_val was given without X_val"),
         ({"X_val": 2, "y_val": 1}, "X has 63 features, but MLPClassifier is expecting 64"),
-        ({"X_val": 0, "y_val": 3}, "y_val has classes that y has not: \\[77\\]"),
+        ({"X_val": 0, "y_val": 3}, "y_val has classes that are not in y: \\[77\\]"),
         ({"X_val": 0, "y_val": 4}, "inconsistent numbers of samples"),
     ],
     ids=str,
@@ -241,7 +241,7 @@ def test_validation_targets_of_another_form(Y, y_val, scoring):
     X = np.random.RandomState(0).normal(size=(30, 4))
     cls = MLPClassifier if Y.dtype == int else MLPRegressor
     model = cls(hidden_layer_sizes=(3,), scoring=scoring, max_iter=2)
-    with pytest.raises(ValueError, match=r"y_val of shape|Multilabel|multilabel"):
+    with pytest.raises(ValueError, match=r"y_val has the shape|Multilabel|multilabel"):
         model.fit(X, Y, X_val=X, y_val=y_val)
 
 

@@ -378,10 +378,10 @@ def test_class_weights_of_labels(data):
     [
         (
             {"dropout": [0.5]},
-            r"dropout=\[0.5\] must be a number in \[0, 1\), or one for each of .*2",
+            r"dropout=\[0.5\] must be a number in \[0, 1\), or one number for each of .*2",
         ),
         ({"dropout": [0.5, 1.0]}, r"dropout=\[0.5, 1.0\] must be"),
-        ({"activation": ["relu"]}, r"activation=\['relu'\] must be one name, or one for each .*2"),
+        ({"activation": ["relu"]}, r"activation=\['relu'\] must be one name, or one name for .*2"),
         ({"activation": ["relu", "no"]}, r"activation=.*logistic"),
         ({"solver": "lbfgs", "dropout": 0.5}, "dropout=0.5 is not for solver='lbfgs'"),
         ({"solver": "lbfgs", "l1_ratio": 0.5}, "l1_ratio=0.5 is not for solver='lbfgs'"),
