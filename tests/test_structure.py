@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from graphlib import TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,12 @@ def test_who_knows_numba_and_scikit_learn(module):
 def test_no_file_is_long():
     lengths = {str(path): len(path.read_text().splitlines()) for path in SOURCE.rglob("*.py")}
     assert {path: n for path, n in lengths.items() if n > MAX_LINES} == {}
+
+
+def test_every_test_file_has_a_name_of_its_own():
+    """pytest imports test files by their names without folders, and collects no second one."""
+    names = sorted(path.name for path in Path(__file__).parent.rglob("test_*.py"))
+    assert [one for one, other in pairwise(names) if one == other] == []
 
 
 def kernels() -> list[tuple[str, ast.FunctionDef]]:

@@ -34,7 +34,7 @@ for digit in (seen, written):
 
 # %%
 # Expected gradients compare the image with others, here with the training digits. They say how much
-# each pixel has raised the score of a class (red) or lowered it (blue).
+# each pixel has raised the score of a class (orange) or lowered it (blue).
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 for ax, digit in zip(axes, (seen, written), strict=True):

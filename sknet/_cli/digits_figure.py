@@ -14,12 +14,13 @@ from sknet._cli.panels import (
     new_figure,
 )
 from sknet.display import LossCurveDisplay
+from sknet.display._shared import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SKLEARN_COLOR, SKNET_COLOR = "tab:orange", "tab:blue"
+SKNET_COLOR, SKLEARN_COLOR = COLORS[:2]
 
 
 def draw(sklearn_result: Result, sknet_result: Result, digits: Split) -> Figure:

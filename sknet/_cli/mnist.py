@@ -116,6 +116,11 @@ def run(settings: Settings) -> None:
         sys.exit(f"error: {error}")
     rows = slice(settings.rows)
     images = images._replace(X_train=images.X_train[rows], y_train=images.y_train[rows])
+    if unknown := sorted(set(images.y_test.tolist()) - set(images.y_train.tolist())):
+        sys.exit(
+            f"error: the {len(images.y_train):,} training images have no "
+            f"{', '.join(map(str, unknown))}, which the test images have: train on more of them."
+        )
     images = images.astype(settings.dtype)
     print(
         f"{len(images.y_train):,} training images, {len(images.y_test):,} test images, "

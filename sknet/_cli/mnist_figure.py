@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from sknet._cli.panels import (
     mistakes_of,
     new_figure,
 )
+from sknet.display._shared import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,18 +67,13 @@ def draw(results: Sequence[Result], images: Split) -> Figure:
 def _draw_accuracies(ax: Axes, results: Sequence[Result]) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    for result in results:
+    for result, color in zip(results, cycle(COLORS), strict=False):
         epochs = range(1, len(result.test_accuracies) + 1)
-        (line,) = ax.plot(
-            epochs, result.test_accuracies, marker="o", label=f"{result.name}, test images"
-        )
-        ax.plot(
-            epochs,
-            result.training_accuracies,
-            linestyle="--",
-            color=line.get_color(),
-            label=f"{result.name}, training images",
-        )
+        for data, accuracies, style in (
+            ("test", result.test_accuracies, "o-"),
+            ("training", result.training_accuracies, "--"),
+        ):
+            ax.plot(epochs, accuracies, style, color=color, label=f"{result.name}, {data} images")
     ax.legend(loc="lower right")
     ax.set(title="Accuracy after each epoch", xlabel="Epoch")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

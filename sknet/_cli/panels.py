@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sknet.display import WeightsDisplay
+from sknet.display._shared import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 N_IMAGES, N_UNITS = 16, 36
 # A bar must have this part of the length of the longest one for a digit to fit in.
 LEAST_WRITABLE = 0.03
-MISTAKE_COLOR = "tab:red"
+MISTAKE_COLOR = COLORS[3]  # the first two are for networks
 
 
 class Mistakes(NamedTuple):
@@ -109,7 +110,7 @@ def draw_confusions(ax: Axes, mistakes: Mistakes, y: np.ndarray) -> None:
             if n >= LEAST_WRITABLE * longest:
                 middle = start + n / 2
                 ax.text(
-                    middle, row, f"{prediction}", color="white", size=9, ha="center", va="center"
+                    middle, row, f"{prediction}", color="black", size=9, ha="center", va="center"
                 )
             start += n
         ax.text(start, row, f"  {start:,} of {np.count_nonzero(y == label):,}", va="center")

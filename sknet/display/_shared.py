@@ -115,6 +115,8 @@ def shape_of_image(n_features: int, image_shape: tuple[int, int] | None) -> tupl
 
 def one_row(X: Any, n_features: int) -> Any:
     """Return one sample as a matrix or data frame of one row, without a change of its numbers."""
+    if hasattr(X, "index") and hasattr(X, "to_frame"):  # a row of a data frame, as frame.iloc[0]
+        X = X.to_frame().T
     X = X.toarray() if sp.issparse(X) else X
     row = X if hasattr(X, "columns") else np.atleast_2d(np.asarray(X))
     if row.shape != (1, n_features):

@@ -297,7 +297,12 @@ def _activations(network: Any, row: Any) -> list[np.ndarray]:
         layers = HiddenLayers(FrozenEstimator(network), layer="all").fit(row)
         bounds = np.cumsum([W.shape[1] for W in network.coefs_[:-2]])
         hidden = np.split(layers.transform(row)[0], bounds)
-    outputs = network.predict_proba(row) if is_classifier(network) else network.predict(row)
+    if not is_classifier(network):
+        outputs = network.predict(row)
+    elif hasattr(network, "predict_proba"):
+        outputs = network.predict_proba(row)
+    else:
+        outputs = network.decision_function(row)
     # Two classes have one output: the second class.
     return [inputs, *hidden, np.reshape(outputs, -1)[-network.coefs_[-1].shape[1] :]]
 

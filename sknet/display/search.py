@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 USUAL = ("hidden_layer_sizes", "learning_rate_init")
 # More values of a parameter, such as those drawn from a distribution, make no legible heat map.
 MOST_VALUES = 30
-# Text in a cell is legible up to this number of rows and columns.
-MOST_WITH_TEXT = 12
+# Up to so many rows and columns the numbers have room in their cells.
+MOST_ROWS_WITH_TEXT, MOST_COLUMNS_WITH_TEXT = 12, 9
 
 
 class SearchDisplay:
@@ -235,7 +235,8 @@ class SearchDisplay:
             for label in ax.get_xticklabels():
                 label.set(rotation=45, ha="right", rotation_mode="anchor")
         ax.set(title=title, xlabel=_short_names(self.parameters)[1])
-        if max(numbers.shape) <= MOST_WITH_TEXT:
+        n_rows, n_columns = numbers.shape
+        if n_rows <= MOST_ROWS_WITH_TEXT and n_columns <= MOST_COLUMNS_WITH_TEXT:
             _write_numbers(image, numbers, n_digits)
         if self.best is not None:
             _frame(ax, *self.best)
@@ -272,6 +273,8 @@ def _two_parameters(
         if isinstance(wanted, str) or len(wanted) != 2:
             raise ValueError(f"parameters={wanted!r}, but two names are needed: (rows, columns).")
         found = [[n for n in names if n == w or n.endswith(f"__{w}")] for w in wanted]
+        if wanted[0] == wanted[1]:
+            raise ValueError(f"parameters={wanted!r}, but two different names are needed.")
         for name, matches in zip(wanted, found, strict=True):
             if len(matches) != 1:
                 what = "varied no parameter" if not matches else "varied several parameters"
@@ -281,10 +284,10 @@ def _two_parameters(
     usual = [n for end in USUAL for n in varied if n.rpartition("__")[2] == end]
     chosen = (usual + [n for n in varied if n not in usual])[:2]
     if len(chosen) < 2:
+        can_choose = f"give parameters=(rows, columns), two of {names}, or " * (len(names) > 1)
         raise ValueError(
             f"A heat map needs two parameters with several values each, but the search varied "
-            f"{varied or 'none'}: give parameters=(rows, columns), two of {names}, or search over "
-            "another parameter."
+            f"{varied or 'none'}: {can_choose}search over another parameter, too."
         )
     # A learning rate with another parameter than the sizes stays on the horizontal axis.
     is_rate = chosen[0].rpartition("__")[2] == USUAL[1]
@@ -308,6 +311,8 @@ def _score_key(search: Any, metric: str | None) -> str:
     known = [key.removeprefix(prefix) for key in search.cv_results_ if key.startswith(prefix)]
     if metric is None:
         metric = "score" if "score" in known else search.refit
+        if metric not in known:
+            raise ValueError(f"The search has several scores: give one of {known} as metric.")
     if metric not in known:
         raise ValueError(f"metric={metric!r} is not a score of the search: give one of {known}.")
     return f"{prefix}{metric}"

@@ -18,6 +18,7 @@ from http.client import HTTPConnection
 import numpy as np
 import pytest
 from drawings import STROKES, picture
+from matplotlib.colors import to_rgb
 from processes import run_in_terminal
 
 from sknet._cli.draw import command, pictures
@@ -26,6 +27,7 @@ from sknet._cli.draw.pictures import SIDE, as_mnist_digit, as_small_digit
 from sknet._cli.draw.server import HEADERS, N_CONNECTIONS, DrawServer
 from sknet._cli.draw.training import train_on_digits, train_on_mnist
 from sknet._cli.main import main
+from sknet.display._shared import NEGATIVE, POSITIVE
 
 GOOD = picture(STROKES[3], SIDE).tobytes()
 OCTETS = "application/octet-stream"
@@ -247,6 +249,22 @@ def test_the_page_says_what_the_network_is_and_loads_nothing_from_elsewhere(serv
     assert recognizer.description.replace("'", "&#x27;") in index
     assert 'data-picture-side="128" data-image-side="8" data-hidden="100"' in index
     assert "style=" not in index  # the Content-Security-Policy forbids it
+
+
+def test_saliency_has_the_colours_of_the_displays(server):
+    """In both schemes, and in words: the hue of a positive value is that of SaliencyDisplay."""
+
+    def is_orange(color):
+        red, _, blue = to_rgb(color)
+        return red > blue
+
+    style, page = (server.pages[path].body.decode() for path in ("/style.css", "/"))
+    for name, of_displays in (("for", POSITIVE), ("against", NEGATIVE)):
+        colors = re.findall(rf"--{name}: (#\w+);", style)
+        assert len(colors) == 2
+        assert {is_orange(color) for color in colors} == {is_orange(of_displays)}
+        (word,) = re.findall(rf'swatch {name}"></span>(\w+)<', page)
+        assert (word == "orange") == is_orange(of_displays)
 
 
 def test_a_picture_is_read(server, recognizer):

@@ -14,6 +14,7 @@ from sknet._cli import digits_figure, mnist_figure
 from sknet._cli.comparison import Result
 from sknet._cli.images import Split
 from sknet._cli.panels import draw_confusions, draw_mistakes, draw_weights, mistakes_of
+from sknet.display._shared import COLORS
 
 LABELS = np.array([3, 3, 3, 8, 8, 9, 1, 1])
 READ = np.array([5, 5, 8, 1, 1, 9, 7, 2])
@@ -124,7 +125,7 @@ def test_digits_figure_says_what_was_measured(seconds, sklearn_reads, headline):
     assert times.get_title() == "Time of the grid search: 2 candidates x 2 folds, float64"
     written = {"0.14": ["0.0500 s", "0.140 s"], "2.0": ["3.00 s", "2.00 s"]}
     assert texts(times) == written.get(str(seconds[0]), ["1230 s", "1234 s"])
-    assert len(losses.lines) == 2
+    assert [line.get_color() for line in losses.lines] == [COLORS[1], COLORS[0]]
     figure.draw_without_rendering()
     ticks = losses.get_xticks()
     np.testing.assert_array_equal(ticks, np.round(ticks))
@@ -147,6 +148,8 @@ def test_mnist_figure_shows_the_best_network():
         "16-2-10, test images": [0.1, 0.75],
         "16-2-10, training images": [0.2, 0.4],
     }
+    colors = [line.get_color() for line in accuracy.lines]
+    assert colors == [COLORS[0], COLORS[0], COLORS[1], COLORS[1]]
     assert texts(confusions) == ["8", "1 of 2"]
     assert mistakes.get_title() == "The only mistake"
     assert len(weights.images) == 2

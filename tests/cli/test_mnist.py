@@ -83,6 +83,12 @@ def test_accuracies_are_those_of_scikit_learn(folder, arrays, capsys):
     assert f"\n{n_wrong} of 397 test images are misread." in output
 
 
+def test_training_images_need_all_digits(folder):
+    command = ["mnist", "--data", str(folder), "--rows", "9", "--output", ""]
+    with pytest.raises(SystemExit, match="error: the 9 training images have no 9, which the test"):
+        main(command)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Python makes terminals on POSIX systems only")
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_ctrl_c_ends_mnist(n_jobs, folder, tmp_path):

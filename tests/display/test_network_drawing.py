@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -77,8 +78,13 @@ def test_activations_are_those_that_were_fitted(iris):
 def test_names_of_columns(iris):
     pd = pytest.importorskip("pandas", reason="needs pandas")
     frame = pd.DataFrame(iris[0], columns=["a", "b", "c", "d"])
-    display = NetworkDisplay.from_estimator(network().fit(frame, iris[1]), frame.iloc[[0]])
-    assert texts(display)[1:5] == ["a", "b", "c", "d"]
+    net = network().fit(frame, iris[1])
+    for row in (frame.iloc[[0]], frame.iloc[0]):  # a frame of one row, and a series
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # the names are not lost
+            display = NetworkDisplay.from_estimator(net, row)
+        assert texts(display)[1:5] == ["a", "b", "c", "d"]
+        assert_array_equal(display.activations[0], iris[0][0])
 
 
 def test_activations_are_colours(net, iris):
@@ -144,6 +150,12 @@ def test_two_classes_have_one_output(iris):
     display = NetworkDisplay.from_estimator(net, X[0])
     assert_array_equal(display.activations[-1], net.predict_proba(X[:1])[0, 1:])
     assert texts(display)[-1].startswith("versicolor ")
+
+
+def test_classes_without_probabilities_have_scores(iris):
+    net = network(loss="hinge").fit(*iris)
+    display = NetworkDisplay.from_estimator(net, iris[0][0])
+    assert_array_equal(display.activations[-1], net.decision_function(iris[0][:1])[0])
 
 
 def test_regressors_and_no_hidden_layer(diabetes):

@@ -53,7 +53,8 @@ def draw(widths, seed=0):
 
 def test_the_worked_example_of_scikit_learn(monkeypatch):
     """Its own test, with this estimator in the place of its own."""
-    tests = pytest.importorskip("sklearn.neural_network.tests.test_mlp")
+    name = "sklearn.neural_network.tests.test_mlp"
+    tests = pytest.importorskip(name, reason="this scikit-learn comes without its tests")
     monkeypatch.setattr(tests, "MLPClassifier", sknet.MLPClassifier)
     tests.test_fit()
 

@@ -63,7 +63,7 @@ def test_it_shows_itself(digits):
     assert isinstance(summary, str)
     assert repr(summary) == str(summary)
     assert type(str(summary)) is str
-    pretty = pytest.importorskip("IPython.lib.pretty")
+    pretty = pytest.importorskip("IPython.lib.pretty", reason="needs ipython")
     assert pretty.pretty(summary) == str(summary)
 
 

@@ -110,9 +110,10 @@ def test_numbers_stand_out_from_their_cells(search):
         linear = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
         return linear @ [0.2126, 0.7152, 0.0722]
 
-    shades = np.linspace(0, 1, 100).reshape(10, 10)
-    tens = list(range(10))
-    display = SearchDisplay(shades, shades, parameters=("a", "b"), values=(tens, tens)).plot()
+    shades = np.linspace(0, 1, 81).reshape(9, 9)
+    nine = list(range(9))
+    display = SearchDisplay(shades, shades, parameters=("a", "b"), values=(nine, nine)).plot()
+    assert len(display.ax_.texts) == 81
     for text in display.ax_.texts:
         x, y = text.get_position()
         cell = luminance(np.array(display.image_.cmap(display.image_.norm(shades[y, x])))[:3])
@@ -135,6 +136,7 @@ def test_parameters_can_be_chosen(search):
         (("alpha", "solver"), "varied no parameter 'solver'"),
         ("alpha", "two names are needed"),
         (("alpha",), "two names are needed"),
+        (("alpha", "alpha"), "two different names are needed"),
     ],
 )
 def test_wrong_parameters_are_refused(search, names, message):
@@ -158,6 +160,9 @@ def test_one_parameter_is_not_enough(small):
     display = SearchDisplay.from_estimator(search, parameters=("hidden_layer_sizes", "alpha"))
     assert_array_equal(display.scores, [search.cv_results_["mean_test_score"]])
     assert cut_off(display.figure_) <= 1
+    search = GridSearchCV(network(), {"alpha": ALPHAS}, cv=2).fit(*small)
+    with pytest.raises(ValueError, match=r"varied \['alpha'\]: search over another parameter, too"):
+        SearchDisplay.from_estimator(search)
 
 
 def test_halving_shows_the_last_iteration_of_each_candidate(small):
@@ -227,6 +232,9 @@ def test_several_metrics(small):
     assert display.ax_.get_title() == "Mean test neg log loss"
     with pytest.raises(ValueError, match=r"metric='f1' .* \['accuracy', 'neg_log_loss'\]"):
         SearchDisplay.from_estimator(search, metric="f1")
+    search = GridSearchCV(network(), grid, cv=2, scoring=scoring, refit=False).fit(*small)
+    with pytest.raises(ValueError, match=r"several scores: .* \['accuracy', 'neg_log_loss'\]"):
+        SearchDisplay.from_estimator(search)
 
 
 def test_searches_without_refit(small):
@@ -245,6 +253,17 @@ def test_axes_given(search):
     assert display.time_ax_ is display.time_image_ is None
     with pytest.raises(ValueError, match="time_ax is given without ax"):
         display.plot(time_ax=ax)
+
+
+@pytest.mark.parametrize(("n_rows", "n_columns"), [(1, 9), (12, 9), (2, 10), (13, 2)])
+def test_numbers_have_room_in_their_cells(n_rows, n_columns):
+    scores = -np.random.default_rng(0).uniform(0.1, 1, size=(n_rows, n_columns))
+    values = ([(100,) * 4] * n_rows, np.logspace(-5, 0, n_columns).tolist())
+    display = SearchDisplay(scores, -scores, parameters=("a", "b"), values=values).plot()
+    display.figure_.canvas.draw()
+    for ax in (display.ax_, display.time_ax_):
+        assert bool(ax.texts) == (n_rows <= 12 and n_columns <= 9)
+        assert overlaps(ax.texts) == []
 
 
 def test_large_grids():
