@@ -18,8 +18,8 @@ from sknet.activations import Activation
 
 # %%
 # ``forward`` overwrites the inputs z of the units with f(z) = max(0, z)**2. ``backward`` multiplies
-# the derivative of the loss by f'(z) = 2 max(0, z). As max(0, z) is the root of f(z), it need not
-# be computed from z. Constants take the type of the array, so that float32 stays float32.
+# the derivative of the loss by f'(z) = 2 max(0, z). Here max(0, z) is the square root of f(z), so
+# it can be computed without z. Constants take the type of the array, so that float32 stays float32.
 
 
 class SquaredReLU(Activation, name="squared_relu"):

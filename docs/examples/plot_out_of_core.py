@@ -1,7 +1,7 @@
 """
-==============================================
-How to learn from more data than memory holds?
-==============================================
+======================================================
+How do you learn from more data than fits into memory?
+======================================================
 
 ``partial_fit`` trains a network on one batch after the other, so that only one batch has to be in
 memory. We write handwritten digits to a file, read it in batches, and watch the network learn.
