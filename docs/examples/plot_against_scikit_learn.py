@@ -70,5 +70,5 @@ left.grid(alpha=0.3)
 right.grid(alpha=0.3)
 
 # %%
-# Both go through the same losses, and sknet gets to the end sooner. The differences are those of rounding:
-# a single operation in double precision is exact to about 1e-16 of its result.
+# Both go through the same losses, and sknet gets to the end sooner. The differences are those of
+# rounding: a single operation in double precision is exact to about 1e-16 of its result.

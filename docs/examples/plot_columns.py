@@ -70,3 +70,4 @@ ax.set(xlabel="Loss of R2 when the column is shuffled")
 # %%
 # The body mass index and the triglycerides matter most. Each box shows thirty ways to shuffle a
 # column. Where it reaches across zero, the network predicts as well without that column.
+# :doc:`/guide/preprocessing` has more recipes.

@@ -62,6 +62,6 @@ ax.set(xlabel="Recall", ylabel="Precision", xlim=(0.5, 1.02), ylim=(0.4, 1.02), 
 # alarms: the dot has moved down and to the right. The focal loss moves it much less.
 #
 # At high recall the curve of class weights also lies above the others. With 43 malignant tumours
-# that is a matter of few patients, and another sample may rank the curves otherwise. But it is no chance that
-# the dot moves. Class weights draw the line between an alarm and none where the rare class
-# counts as much as the frequent one.
+# that is a matter of few patients, and another sample may rank the curves otherwise. But it is no
+# chance that the dot moves. Class weights draw the line between an alarm and none where the rare
+# class counts as much as the frequent one. :doc:`/guide/imbalance` says when to choose what.

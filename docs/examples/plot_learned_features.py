@@ -27,8 +27,8 @@ print(f"{net.score(X_test, y_test):.1%} of the test digits are read right")
 
 # %%
 # Each unit of the first layer has one weight for each pixel, so its weights can be shown as an
-# image. Ink in the yellow pixels, whose weights are positive, makes the unit active. Ink in the blue
-# ones, whose weights are negative, keeps it quiet.
+# image. Ink in the yellow pixels, whose weights are positive, makes the unit active. Ink in the
+# blue ones, whose weights are negative, keeps it quiet.
 
 WeightsDisplay.from_estimator(net, image_shape=(8, 8), n_units=24)
 

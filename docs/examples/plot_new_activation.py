@@ -77,7 +77,8 @@ for ax in (left, right):
 
 # %%
 # The training loss falls fastest with the new activation, and yet no more test digits are read
-# right. Learning the training data faster is not the same as learning more.
+# right. Learning the training data faster is not the same as learning more. :doc:`/extending` shows
+# how to add losses and optimisers, too.
 #
 # .. [1] So, D. R., Mańke, W., Liu, H., Dai, Z., Shazeer, N., Le, Q. V. (2021). Primer: searching
 #    for efficient transformers for language modeling. NeurIPS.

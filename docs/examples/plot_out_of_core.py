@@ -66,4 +66,4 @@ folder.cleanup()
 # Both curves rise together: what the network learns from the batches that have passed serves for
 # the next ones, and for digits that are not in the file. If ``mmap_mode`` is all you need, ``fit``
 # is simpler: it takes the memory-mapped array as it is, without a copy, shuffles all rows, and
-# passes over them several times.
+# passes over them several times. :doc:`/guide/streaming` says when to choose what.

@@ -98,8 +98,9 @@ for name, values in shares.items():
     print(f"{name.replace(chr(10), ' ')}: {np.mean(values):.0%} on average")
 
 # %%
-# For the patients to whom they were fitted, the bands nearly keep their promise. Of new patients they
-# hold too few. Calibrated with patients who were held out, they keep the promise for new patients,
-# too, up to the chance that every split brings.
+# For the patients to whom they were fitted, the bands nearly keep their promise. Of new patients
+# they hold too few. Calibrated with patients who were held out, they keep the promise for new
+# patients, too, up to the chance that every split brings. :doc:`/guide/regression` has the method
+# in a few lines.
 #
 # .. [1] Romano, Y., Patterson, E., Candès, E. (2019). Conformalized quantile regression. NeurIPS.

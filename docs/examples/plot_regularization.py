@@ -72,3 +72,4 @@ axes[0, 1].legend(loc="center")
 # In small doses all three help a little, and in large ones they keep the network from learning even
 # its training digits. Dropout works in the widest range. But none of them closes the gap between
 # training and test digits, which is mostly due to there being 200 digits only.
+# :doc:`/guide/regularisation` has more remedies.

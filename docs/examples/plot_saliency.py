@@ -77,4 +77,4 @@ print(f"the largest change of a pixel is {np.abs(changed - image).max():.2f}")
 
 # %%
 # A human hardly sees the difference. The pixels on which this network relies are not the strokes by
-# which we would tell the two digits apart.
+# which we would tell the two digits apart. :doc:`/guide/inspection` says what gradients can tell.
