@@ -146,7 +146,8 @@ def test_learning_rate_is_drawn_from_zero():
     assert constant.learning_rate_ax_.get_ylim()[0] == 0
     larger = LossCurveDisplay([2.0, 1.0], learning_rate_curve=[0.2, 0.3]).plot(ax=constant.ax_)
     bottom, top = larger.learning_rate_ax_.get_ylim()
-    assert bottom == 0 and top > 0.3
+    assert bottom == 0
+    assert top > 0.3
 
 
 def test_several_estimators_share_axes_and_have_their_own_hues(small, fitted, stopped):
