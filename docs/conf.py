@@ -16,6 +16,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+from sphinx_gallery.sorting import ExplicitOrder
 from threadpoolctl import threadpool_limits
 
 import sknet
@@ -26,6 +27,25 @@ threadpool_limits(1)
 
 # What takes longer than some seconds: without these the gallery is built within two minutes.
 LONG_EXAMPLES = ["plot_mnist"]
+
+# The examples in the order in which a newcomer would read them.
+LEARNING_ORDER = [
+    "plot_digits.py",
+    "plot_hidden_units.py",
+    "plot_learned_features.py",
+    "plot_saliency.py",
+    "plot_optimizers.py",
+    "plot_grid_search.py",
+    "plot_regularization.py",
+    "plot_columns.py",
+    "plot_imbalance.py",
+    "plot_quantiles.py",
+    "plot_out_of_core.py",
+    "plot_mnist.py",
+    "plot_against_scikit_learn.py",
+    "plot_new_activation.py",
+    "*",
+]
 
 project = "sknet"
 author = copyright = "The sknet developers"
@@ -77,6 +97,8 @@ skipped = f"(?!{'|'.join(LONG_EXAMPLES)})" if quick else ""
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "auto_examples",
+    "within_subsection_order": ExplicitOrder(LEARNING_ORDER),
+    "capture_repr": ("_repr_html_",),  # tables, but no lists of matplotlib's objects
     "filename_pattern": f"{re.escape(os.sep)}{skipped}plot_",
     "doc_module": "sknet",
     "reference_url": {"sknet": None},
@@ -106,6 +128,7 @@ html_theme_options = {
 
 FOREIGN_ROLE = re.compile(r":(?:ref|term):`([^`<]+?)(?:\s*<[^`]*>)?`")
 MARKDOWN_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+\.md)(?:#[^)]*)?\)")
+EXAMPLE_LINK = re.compile(r"\]\(((?:\.\./)*)examples/(plot_\w+)\.py\)")
 PLOT = re.compile(r"^```\{plot\}(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 
 
@@ -128,6 +151,11 @@ def unlink_pages_outside(app: Any, docname: str, source: list[str]) -> None:
     source[0] = MARKDOWN_LINK.sub(replace, source[0])
 
 
+def link_examples_to_gallery(app: Any, docname: str, source: list[str]) -> None:
+    """Lead links to the scripts of examples, which work in the repository, to their pages."""
+    source[0] = EXAMPLE_LINK.sub(r"](\1auto_examples/\2.rst)", source[0])
+
+
 def put_plots_into_rst(app: Any, docname: str, source: list[str]) -> None:
     """Hand plots on pages of Markdown to docutils' own parser, which their directive needs."""
 
@@ -141,6 +169,7 @@ def setup(app: Any) -> None:
     """Connect the hooks of this file."""
     app.connect("source-read", put_plots_into_rst)
     app.connect("source-read", unlink_pages_outside)
+    app.connect("source-read", link_examples_to_gallery)
     app.connect("autodoc-process-docstring", name_foreign_labels)
     if quick:
         print("Quick: these examples are shown without being run:", *LONG_EXAMPLES)

@@ -1,7 +1,7 @@
 """
-====================================================
-How to give a network categories and missing values?
-====================================================
+===========================================================
+How do you feed categories and missing values to a network?
+===========================================================
 
 A network computes with numbers: it needs categories in columns of 0 and 1, a number where a value
 is missing, and columns on a common scale. A pipeline does all this, and learns it from the training
@@ -24,7 +24,14 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sknet import MLPRegressor
 
 X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
-X = X.rename(columns={"bp": "blood pressure", "s5": "log triglycerides", "s6": "glucose"})
+X = X.rename(
+    columns={
+        "bmi": "body mass index",
+        "bp": "blood pressure",
+        "s5": "log triglycerides",
+        "s6": "glucose",
+    }
+)
 X["sex"] = X["sex"].map({1: "first", 2: "second"})  # the data do not say which is which
 measurements = list(X.columns.drop("sex"))
 X[measurements] = X[measurements].mask(np.random.default_rng(0).random((442, 9)) < 0.1)
@@ -41,7 +48,9 @@ columns = make_column_transformer(
         measurements,
     ),
 )
-net = MLPRegressor(hidden_layer_sizes=(20,), alpha=10, solver="lbfgs", max_iter=200, random_state=0)
+net = MLPRegressor(
+    hidden_layer_sizes=(20,), alpha=10, solver="lbfgs", max_iter=1000, random_state=0
+)
 model = TransformedTargetRegressor(make_pipeline(columns, net), transformer=StandardScaler())
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
 model.fit(X_train, y_train)
@@ -61,3 +70,4 @@ ax.set(xlabel="Loss of R2 when the column is shuffled")
 # %%
 # The body mass index and the triglycerides matter most. Each box shows thirty ways to shuffle a
 # column. Where it reaches across zero, the network predicts as well without that column.
+# :doc:`/guide/preprocessing` has more recipes.

@@ -3,9 +3,9 @@
 How well does a small network read handwritten digits?
 ======================================================
 
-scikit-learn ships 1797 handwritten digits, each an image of 8 by 8 pixels. We train a network with
-a single hidden layer on three quarters of them, and then look at every digit that it reads wrong
-among the rest.
+scikit-learn comes with 1,797 handwritten digits, each an image of 8 by 8 pixels. We train a network
+with a single hidden layer on three quarters of them, and then look at every digit that it misreads
+among the rest. :doc:`/how_it_works/index` explains what such a network does, step by step.
 """
 
 import matplotlib.pyplot as plt

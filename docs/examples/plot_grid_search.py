@@ -42,4 +42,4 @@ print(f"best: {search.best_params_}, accuracy {search.best_score_:.3f}")
 # move. Too large a rate is a gamble. In between lies a broad region in which more units help, yet
 # ever less: there the scores differ by no more than chance, while the time of a fit keeps growing.
 # If the best candidate lies at the edge of such a map, as it does here, a further search should go
-# beyond that edge.
+# beyond that edge. :doc:`/guide/searching` has other ways to search.

@@ -33,7 +33,7 @@ def best_of_ten(sizes):
             activation="tanh",
             solver="lbfgs",
             alpha=0.01,
-            max_iter=300,
+            max_iter=3000,
             random_state=seed,
         ).fit(X, y)
         for seed in range(10)
@@ -73,4 +73,4 @@ NetworkDisplay.from_estimator(nets[4], X[0], feature_names=names)
 
 # %%
 # Each of the four units draws one soft line across the plane. The outputs add them up, with the
-# weights of the second layer.
+# weights of the second layer. :doc:`/how_it_works/forward_pass` explains how.

@@ -37,7 +37,9 @@ settings = {
 folds = StratifiedKFold(5, shuffle=True, random_state=0)
 probabilities = {}
 for name, setting in settings.items():
-    net = MLPClassifier(hidden_layer_sizes=(32,), max_iter=50, random_state=0, **setting)
+    net = MLPClassifier(
+        hidden_layer_sizes=(32,), max_iter=50, n_iter_no_change=np.inf, random_state=0, **setting
+    )
     model = make_pipeline(StandardScaler(), net)
     found = cross_val_predict(model, X, y, cv=folds, method="predict_proba")[:, 1]
     probabilities[name] = found
@@ -60,6 +62,6 @@ ax.set(xlabel="Recall", ylabel="Precision", xlim=(0.5, 1.02), ylim=(0.4, 1.02), 
 # alarms: the dot has moved down and to the right. The focal loss moves it much less.
 #
 # At high recall the curve of class weights also lies above the others. With 43 malignant tumours
-# that is a matter of few patients, and another sample may rank the curves otherwise. But that the
-# dot moves is no chance. Class weights draw the line between an alarm and none where the rare class
-# counts as much as the frequent one.
+# that is a matter of few patients, and another sample may rank the curves otherwise. But it is no
+# chance that the dot moves. Class weights draw the line between an alarm and none where the rare
+# class counts as much as the frequent one. :doc:`/guide/imbalance` says when to choose what.

@@ -1,7 +1,7 @@
 """
-=========================================
-What do the hidden units of a net detect?
-=========================================
+===============================================
+What do the hidden units of a network look for?
+===============================================
 
 Nobody tells a network which strokes make a digit. We look at what its hidden units have found out
 by themselves, and at what becomes of the digits on their way through the layers.
@@ -19,14 +19,16 @@ from sknet import HiddenLayers, MLPClassifier, WeightsDisplay
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, stratify=y, random_state=0)
-net = MLPClassifier(hidden_layer_sizes=(48, 24), alpha=1, max_iter=100, random_state=0)
+net = MLPClassifier(
+    hidden_layer_sizes=(48, 24), alpha=1, max_iter=100, n_iter_no_change=np.inf, random_state=0
+)
 net.fit(X_train, y_train)
 print(f"{net.score(X_test, y_test):.1%} of the test digits are read right")
 
 # %%
 # Each unit of the first layer has one weight for each pixel, so its weights can be shown as an
-# image. The unit responds to ink where the weights are positive and against ink where they are
-# negative.
+# image. Ink in the yellow pixels, whose weights are positive, makes the unit active. Ink in the
+# blue ones, whose weights are negative, keeps it quiet.
 
 WeightsDisplay.from_estimator(net, image_shape=(8, 8), n_units=24)
 

@@ -79,4 +79,4 @@ right.grid(alpha=0.3)
 
 # %%
 # More hidden units read more digits right. The loss of the training data keeps falling, while that
-# of the test data levels off: from there on the network learns its training digits by heart.
+# of the test data levels off: from there on the network memorises its training digits.

@@ -18,8 +18,8 @@ from sknet.activations import Activation
 
 # %%
 # ``forward`` overwrites the inputs z of the units with f(z) = max(0, z)**2. ``backward`` multiplies
-# the derivative of the loss by f'(z) = 2 max(0, z). As max(0, z) is the root of f(z), it need not
-# be computed from z. Constants take the type of the array, so that float32 stays float32.
+# the derivative of the loss by f'(z) = 2 max(0, z). Here max(0, z) is the square root of f(z), so
+# it can be computed without z. Constants take the type of the array, so that float32 stays float32.
 
 
 class SquaredReLU(Activation, name="squared_relu"):
@@ -77,7 +77,8 @@ for ax in (left, right):
 
 # %%
 # The training loss falls fastest with the new activation, and yet no more test digits are read
-# right. Learning the training data faster is not the same as learning more.
+# right. Learning the training data faster is not the same as learning more. :doc:`/extending` shows
+# how to add losses and optimisers, too.
 #
 # .. [1] So, D. R., Mańke, W., Liu, H., Dai, Z., Shazeer, N., Le, Q. V. (2021). Primer: searching
 #    for efficient transformers for language modeling. NeurIPS.

@@ -63,4 +63,4 @@ right.grid(alpha=0.3)
 # far in 20 epochs. What tells them apart is above all where the best rate lies: ``sgd`` wants a
 # larger one than ``adam`` and its relatives, ``rmsprop`` a much smaller one, and for ``lion`` the
 # range that works well is narrow. Whoever changes the optimiser has to search for the learning rate
-# again.
+# again. :doc:`/how_it_works/optimisers` derives the most important ones.

@@ -1,7 +1,7 @@
 """
-==============================================
-How to learn from more data than memory holds?
-==============================================
+======================================================
+How do you learn from more data than fits into memory?
+======================================================
 
 ``partial_fit`` trains a network on one batch after the other, so that only one batch has to be in
 memory. We write handwritten digits to a file, read it in batches, and watch the network learn.
@@ -66,4 +66,4 @@ folder.cleanup()
 # Both curves rise together: what the network learns from the batches that have passed serves for
 # the next ones, and for digits that are not in the file. If ``mmap_mode`` is all you need, ``fit``
 # is simpler: it takes the memory-mapped array as it is, without a copy, shuffles all rows, and
-# passes over them several times.
+# passes over them several times. :doc:`/guide/streaming` says when to choose what.

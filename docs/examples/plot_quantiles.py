@@ -1,11 +1,12 @@
 """
-==========================================
-How far off may a prediction be? Quantiles
-==========================================
+================================
+How far off may a prediction be?
+================================
 
-A network for regression usually predicts a mean. The quantile loss (pinball loss) lets it predict
-instead what the target stays below with a given probability. With the quantiles 0.1, 0.5 and 0.9 a
-single network gives a median and a band that should hold eight of ten patients. Does it?
+A network for regression usually predicts a mean. With the quantile loss (pinball loss) it predicts
+*quantiles* instead: values that the target stays below with a given probability. With the quantiles
+0.1, 0.5 and 0.9 a single network gives a median, and a band in which eight of ten patients should
+lie. Do they?
 
 The target is the progress of diabetes within a year, in 442 patients.
 """
@@ -59,7 +60,7 @@ ax.legend(loc="upper left")
 
 # %%
 # Now from all ten features, and for patients whom the network has not seen. A network that has
-# learned its patients by heart gives bands that are too narrow for others. Split-conformal
+# memorised its patients gives bands that are too narrow for others. Split-conformal
 # calibration [1]_ mends that with patients who were held out: how far beyond the band are the
 # targets of the worst fifth of them? The band is widened by that much on both sides.
 #
@@ -97,8 +98,9 @@ for name, values in shares.items():
     print(f"{name.replace(chr(10), ' ')}: {np.mean(values):.0%} on average")
 
 # %%
-# The bands hold what they promise for the patients they were fitted to, and too few of the others.
-# Calibrated by patients of their own they keep the promise for new patients, up to the chance that
-# every split brings.
+# For the patients to whom they were fitted, the bands nearly keep their promise. Of new patients
+# they hold too few. Calibrated with patients who were held out, they keep the promise for new
+# patients, too, up to the chance that every split brings. :doc:`/guide/regression` has the method
+# in a few lines.
 #
 # .. [1] Romano, Y., Patterson, E., Candès, E. (2019). Conformalized quantile regression. NeurIPS.

@@ -1,11 +1,11 @@
 """
-=====================================================
-What keeps a network from learning its data by heart?
-=====================================================
+=======================================================
+What keeps a network from memorising its training data?
+=======================================================
 
 A network with many units and few data can remember each of its training digits, and may still
-misread others. We train on 200 handwritten digits only, and turn three screws that are meant to
-help: the penalty ``alpha``, ``dropout``, and the ``weight_decay`` of ``adamw``.
+misread others. We train on 200 handwritten digits only, and try three parameters that are meant
+to help: the penalty ``alpha``, ``dropout``, and the ``weight_decay`` of ``adamw``.
 """
 
 import matplotlib.pyplot as plt
@@ -21,7 +21,7 @@ X = X / 16
 splits = list(StratifiedShuffleSplit(3, train_size=200, random_state=0).split(X, y))
 
 # %%
-# Each setting is tried on three different choices of 200 digits. The other 1597 are the test.
+# Each setting is tried on three different choices of 200 digits. The other 1,597 are the test.
 
 settings = {
     "alpha": ([0.001, 0.01, 0.1, 0.3, 1, 3, 10], {}),
@@ -48,7 +48,7 @@ for name, (values, others) in settings.items():
             scores[name, value].append((*accuracies, log_loss(y[test], probabilities)))
 
 # %%
-# The upper row shows accuracies, the lower row the log-loss of the test digits, which also counts
+# The upper row shows accuracies, the lower row the log loss of the test digits, which also counts
 # how sure the network was.
 
 figure, axes = plt.subplots(2, 3, figsize=(10, 6), sharey="row", sharex="col", layout="constrained")
@@ -63,7 +63,7 @@ for (upper, lower), (name, (values, _)) in zip(axes.T, settings.items(), strict=
     for ax in (upper, lower):
         ax.grid(alpha=0.3)
 axes[0, 0].set(ylabel="Accuracy")
-axes[1, 0].set(ylabel="Log-loss of the test digits", yscale="log")
+axes[1, 0].set(ylabel="Log loss of the test digits", yscale="log")
 axes[1, 0].set_yticks([0.2, 0.3, 0.4, 0.6], labels=["0.2", "0.3", "0.4", "0.6"])
 axes[1, 0].minorticks_off()
 axes[0, 1].legend(loc="center")
@@ -72,3 +72,4 @@ axes[0, 1].legend(loc="center")
 # In small doses all three help a little, and in large ones they keep the network from learning even
 # its training digits. Dropout works in the widest range. But none of them closes the gap between
 # training and test digits, which is mostly due to there being 200 digits only.
+# :doc:`/guide/regularisation` has more remedies.

@@ -17,7 +17,9 @@ from sknet import MLPClassifier, SaliencyDisplay, input_gradients
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, stratify=y, random_state=0)
-net = MLPClassifier(hidden_layer_sizes=(64,), alpha=1, max_iter=100, random_state=0)
+net = MLPClassifier(
+    hidden_layer_sizes=(64,), alpha=1, max_iter=100, n_iter_no_change=np.inf, random_state=0
+)
 net.fit(X_train, y_train)
 
 # %%
@@ -34,7 +36,8 @@ for digit in (seen, written):
 
 # %%
 # Expected gradients compare the image with others, here with the training digits. They say how much
-# each pixel has raised the score of a class (orange) or lowered it (blue).
+# each pixel has raised the score of a class (orange) or lowered it (blue). A plus or a minus marks
+# the pixels that matter most; the digit itself is grey.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 for ax, digit in zip(axes, (seen, written), strict=True):
@@ -74,4 +77,4 @@ print(f"the largest change of a pixel is {np.abs(changed - image).max():.2f}")
 
 # %%
 # A human hardly sees the difference. The pixels on which this network relies are not the strokes by
-# which we would tell the two digits apart.
+# which we would tell the two digits apart. :doc:`/guide/inspection` says what gradients can tell.

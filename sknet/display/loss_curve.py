@@ -298,6 +298,8 @@ class LossCurveDisplay:
         for panel, ax in axes.items():
             ax.set_ylabel(labels.get(panel, "Learning rate"))
             ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            if panel == "learning rate":  # from 0, or a constant rate would seem to vary
+                ax.set_ylim(bottom=0, auto=True)
         if log_scale:
             self.ax_.set_yscale("log")
         list(axes.values())[-1].set_xlabel("Epoch")

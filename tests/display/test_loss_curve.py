@@ -141,6 +141,15 @@ def test_epochs_are_whole(n_epochs):
     assert display.lines_["training_loss"].get_marker() == ("o" if n_epochs == 1 else "")
 
 
+def test_learning_rate_is_drawn_from_zero():
+    constant = LossCurveDisplay([2.0, 1.0], learning_rate_curve=[0.001, 0.001]).plot()
+    assert constant.learning_rate_ax_.get_ylim()[0] == 0
+    larger = LossCurveDisplay([2.0, 1.0], learning_rate_curve=[0.2, 0.3]).plot(ax=constant.ax_)
+    bottom, top = larger.learning_rate_ax_.get_ylim()
+    assert bottom == 0
+    assert top > 0.3
+
+
 def test_several_estimators_share_axes_and_have_their_own_hues(small, fitted, stopped):
     first = LossCurveDisplay.from_estimator(stopped, name="a")
     others = [

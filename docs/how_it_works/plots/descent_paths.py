@@ -30,4 +30,4 @@ for ax, rate in zip(axes, (0.1, 0.7, 1.5), strict=True):
     ax.set(title=f"learning rate {rate}", xlabel="weight of body mass index")
     ax.set(xlim=(-0.9, 1.7), ylim=(-1.2, 1.4))
 axes[0].set_ylabel("weight of blood pressure")
-axes[0].legend(loc="lower left")
+axes[0].legend(loc="lower left", frameon=True, framealpha=1)

@@ -14,7 +14,7 @@ y_train[spoiled] = rng.randint(10, size=spoiled.sum())
 
 
 def fit(X, y, X_val=None, y_val=None, **parameters):
-    """Fit a network of 100 hidden units for 100 epochs, without a cure for over-fitting."""
+    """Fit a network of 100 hidden units for 100 epochs, without a cure for overfitting."""
     common = {"max_iter": 100, "n_iter_no_change": np.inf, "alpha": 0, "random_state": 0}
     model = MLPClassifier(100, learning_rate_init=0.003, batch_size=32)
     return model.set_params(**{**common, **parameters}).fit(X, y, X_val=X_val, y_val=y_val)

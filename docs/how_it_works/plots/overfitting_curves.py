@@ -1,4 +1,4 @@
-"""A network that learns 300 digits by heart, some of them with wrong labels."""
+"""A network that memorises 300 digits, some of them with wrong labels."""
 
 import numpy as np
 from figure_style import BLUE, GREY, ORANGE, use_style

@@ -1,4 +1,4 @@
-"""Exclusive or: no line parts the classes in the input, one does in the hidden layer."""
+"""Exclusive or: no line separates the classes in the input, one does in the hidden layer."""
 
 import numpy as np
 from figure_style import BLUE, GREY, ORANGE, use_style
