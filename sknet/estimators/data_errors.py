@@ -125,12 +125,12 @@ def _not_numbers(X: Any) -> list[tuple[Any, str]]:
         return []
     else:
         try:
-            columns = np.asarray(X, object).T
+            table = np.asarray(X, object)
         except ValueError:  # rows of several lengths
             return []
-        if np.ndim(columns) != 2:
+        if table.ndim != 2:
             return []
-        names = range(len(columns))
+        names, columns = range(table.shape[1]), list(table.T)
     found = zip(names, map(_kind_of, columns), strict=True)
     return [(name, kind) for name, kind in found if kind]
 

@@ -91,8 +91,12 @@ VALUE_SYNONYMS: dict[str, dict[str, str]] = {
     },
 }
 
-# Parameters whose values are not numbers, and the parameter that takes a positive number.
-NUMBERS_ARE_FOR = {"learning_rate": "learning_rate_init"}
+# Parameters whose values are not numbers, and the parameter that takes a positive number. The loss
+# is a regressor's first parameter, as in scikit-learn, and hidden_layer_sizes a classifier's.
+NUMBERS_ARE_FOR = {"learning_rate": "learning_rate_init", "loss": "hidden_layer_sizes"}
+
+# Of more values than this, the error asks its question before it lists them.
+LONG_LIST = 30
 
 
 def meant(given: Any, known: Iterable[str], synonyms: Mapping[str, str]) -> str:
@@ -145,11 +149,25 @@ def parameter_meant(given: str, known: Iterable[str]) -> str:
 
 def value_meant(parameter: str, given: Any, known: Iterable[str]) -> str:
     """Return the question whether another value of a parameter was meant, or ""."""
-    is_number = isinstance(given, Real) and not isinstance(given, bool)
-    if parameter in NUMBERS_ARE_FOR and is_number and given > 0:
+    if parameter in NUMBERS_ARE_FOR and (_is_positive(given) or _is_sizes(parameter, given)):
         return f" Did you mean {NUMBERS_ARE_FOR[parameter]}={given!r}?"
+    if parameter == "activation" and isinstance(given, str) and "softmax" in given.lower():
+        return (
+            " The activations are those of the hidden layers. That of the output follows from "
+            "the loss and y: it is softmax for several classes with loss='log_loss'."
+        )
     table = parameter.removeprefix("training_")  # both parameters with scorers have one
     return question(meant(given, known, VALUE_SYNONYMS.get(table, {})))
+
+
+def _is_positive(given: Any) -> bool:
+    return isinstance(given, Real) and not isinstance(given, bool) and given > 0
+
+
+def _is_sizes(parameter: str, given: Any) -> bool:
+    """Return whether a loss looks like the sizes of hidden layers."""
+    is_list = parameter == "loss" and isinstance(given, (list, tuple))
+    return is_list and len(given) > 0 and all(map(_is_positive, given))
 
 
 class Suggestions:
@@ -203,5 +221,8 @@ class Suggestions:
                     options = [c.options for c in constraints if isinstance(c, StrOptions)]
                     known = {option for names in options for option in names}
                     suggestion = value_meant(name, vars(model)[name], known)
-                    raise InvalidParameterError(f"{error}{suggestion}") from None
+                    text = f"{error}{suggestion}"
+                    if len(known) > LONG_LIST:
+                        text = f"{suggestion} {error}".lstrip()
+                    raise InvalidParameterError(text) from None
             raise
