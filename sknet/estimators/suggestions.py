@@ -161,7 +161,8 @@ def value_meant(parameter: str, given: Any, known: Iterable[str]) -> str:
 
 
 def _is_positive(given: Any) -> bool:
-    return isinstance(given, Real) and not isinstance(given, bool) and given > 0
+    is_number = isinstance(given, Real) and not isinstance(given, bool)
+    return is_number and given > 0
 
 
 def _is_sizes(parameter: str, given: Any) -> bool:
@@ -220,9 +221,10 @@ class Suggestions:
                 if str(error).startswith(f"The {name!r} parameter "):
                     options = [c.options for c in constraints if isinstance(c, StrOptions)]
                     known = {option for names in options for option in names}
-                    suggestion = value_meant(name, vars(model)[name], known)
+                    given = vars(model)[name]
+                    suggestion = value_meant(name, given, known)
                     text = f"{error}{suggestion}"
-                    if len(known) > LONG_LIST:
-                        text = f"{suggestion} {error}".lstrip()
+                    if suggestion and len(known) > LONG_LIST:
+                        text = f"{name}={given!r}:{suggestion} {error}"
                     raise InvalidParameterError(text) from None
             raise
