@@ -68,7 +68,19 @@ def duration(seconds: float) -> str:
 def values_of(epoch: EpochRecord, names: Sequence[str]) -> list[str]:
     """Return losses and scores of an epoch as texts, each after its name, without missing ones."""
     values = [(name.replace("_", " "), getattr(epoch, name)) for name in names]
-    return [f"{name} {value:.4g}" for name, value in values if value is not None]
+    return [f"{name} {aligned(value)}" for name, value in values if value is not None]
+
+
+def aligned(number: float) -> str:
+    """Return a number as text whose digits stand below those of other epochs.
+
+    Examples
+    --------
+    >>> aligned(1.95), aligned(0.356), aligned(0.0000356), aligned(12345.6)
+    ('1.9500', '0.3560', '3.560e-05', '1.235e+04')
+    """
+    is_usual = number == 0 or 1e-3 <= abs(number) < 1e4
+    return f"{number:.4f}" if is_usual else f"{number:.3e}"
 
 
 class ConsoleReport:
@@ -116,10 +128,11 @@ class EpochLines:
     def epoch_ends(self, network: Network, records: Records) -> bool:
         """Print the line."""
         self.stopwatch.stops()
-        number = f"Epoch {len(records.epochs)}/{self.n_epochs}"
+        width = len(str(self.n_epochs))
+        number = f"Epoch {len(records.epochs):{width}}/{self.n_epochs}"
         names = ("loss", "training_score", "validation_loss", "validation_score")
         values = values_of(records.last, names)
-        print(" - ".join([number, duration(self.stopwatch.last), *values]))
+        print(" - ".join([number, f"{duration(self.stopwatch.last):>8}", *values]))
         return False
 
     def plateau(self, message: str) -> None:
