@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Protocol
 
+from sknet._engine.compilation import seconds_compiling
 from sknet._network.network import Network
 from sknet._training.records import EpochRecord, Records
 
@@ -39,19 +40,24 @@ class Observer(Protocol):
 
 
 class Stopwatch:
-    """Measures how long epochs take, with the scores after them."""
+    """Measures how long epochs take, with the scores after them and without compilations."""
 
     def __init__(self) -> None:
         self._began = self.last = self.total = 0.0
 
     def starts(self) -> None:
         """Start to measure an epoch."""
-        self._began = perf_counter()
+        self._began = _seconds_of_work()
 
     def stops(self) -> None:
         """Note the seconds of the epoch in `last`, and add them to `total`."""
-        self.last = perf_counter() - self._began
+        self.last = _seconds_of_work() - self._began
         self.total += self.last
+
+
+def _seconds_of_work() -> float:
+    """Return the time on a clock that stands still while this thread compiles."""
+    return perf_counter() - seconds_compiling()
 
 
 def duration(seconds: float) -> str:

@@ -24,6 +24,7 @@ from sklearn.utils.fixes import parse_version
 from versions import HAS_CALLBACKS, SKLEARN, needs_callbacks
 
 from sknet import MLPClassifier, MLPRegressor
+from sknet._training import observers
 from sknet._training.observers import EpochLines
 from sknet._training.records import EpochRecord, Records
 
@@ -517,6 +518,17 @@ def test_lines_of_epochs(solver, split, capsys):
             f"validation loss {model.validation_loss_curve_[k]:.4f}",
             f"validation score {model.validation_scores_[k]:.4f}",
         ]
+
+
+def test_the_time_of_an_epoch_leaves_out_compilations(monkeypatch):
+    now, compiled = 10.0, 3.0
+    monkeypatch.setattr(observers, "perf_counter", lambda: now)
+    monkeypatch.setattr(observers, "seconds_compiling", lambda: compiled)
+    watch = observers.Stopwatch()
+    watch.starts()
+    now, compiled = 25.0, 16.0
+    watch.stops()
+    assert watch.last == watch.total == 2.0
 
 
 def test_lines_of_epochs_are_aligned(capsys):
