@@ -139,8 +139,11 @@ def validate(
             y_numeric=isinstance(estimator, RegressorMixin),
             reset=reset,
         )
-        if y.dtype.kind == "f" and not is_finite(y):  # None, which is NaN as a number
-            raise ValueError("Input contains NaN")
+        # Of objects, validate_data finds neither None, which is NaN as a number, nor infinity.
+        if isinstance(y, np.ndarray) and y.dtype.kind == "f" and not np.isfinite(y).all():
+            raise ValueError(
+                "Input contains NaN" if np.isnan(y).any() else "Input y contains infinity."
+            )
     if sp.issparse(y) and (y.shape[1] == 1 or not is_classifier(estimator)):
         y = y.toarray()
     if y.ndim == 2 and y.shape[1] == 1:

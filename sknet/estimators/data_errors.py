@@ -69,7 +69,8 @@ def _shape_explained(text: str, X: Any, name: str) -> str:
             "it has a single feature."
         )
     is_of_other_width = re.match(r"X has \d+ features, but .* is expecting (\d+) features", text)
-    if is_of_other_width and np.size(X) == int(is_of_other_width[1]):
+    is_array = isinstance(X, np.ndarray)
+    if is_array and is_of_other_width and X.size == int(is_of_other_width[1]):
         return (
             f"{text} If {name} of the shape {np.shape(X)} is a single sample, such as an image, "
             f"give it as one row: {name}.reshape(1, -1)."
@@ -83,10 +84,10 @@ def _values_explained(error: Exception, X: Any, y: Any, ending: str) -> str:
     if re.match("Input (X|y) contains", text):
         return text.replace(" contains", f"{ending} contains", 1) if ending else ""
     if text.startswith("Input contains NaN") or "NA is ambiguous" in text:
-        n_missing = sum(map(is_missing, y))
+        missing = [is_missing(value) for value in np.asarray(y, object).flat]
         return (
-            f"Input y{ending} contains NaN: {n_missing} of {len(y)} values are missing. Give only "
-            "the rows that have one."
+            f"Input y{ending} contains NaN: {sum(missing)} of {len(missing)} values are missing. "
+            "Give only the rows that have one."
         )
     is_unlike_number = text.startswith("could not convert string to float")
     if is_unlike_number or (isinstance(error, TypeError) and hasattr(X, "columns")):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.sparse as sp
 from factories import SMALL
 
 from sknet import MLPClassifier, MLPRegressor
@@ -167,6 +168,26 @@ def test_missing_labels(name):
 def test_missing_numbers():
     with pytest.raises(ValueError, match=r"^Input y contains NaN: 1 of 8 values are missing"):
         MLPRegressor(**SETTINGS).fit(X, [None, *NUMBERS[1:]])
+
+
+def test_missing_numbers_of_several_targets():
+    y = pd.DataFrame({"a": NUMBERS, "b": [None, *NUMBERS[1:]]}, dtype=object)
+    with pytest.raises(ValueError, match=r"^Input y contains NaN: 1 of 16 values are missing"):
+        MLPRegressor(**SETTINGS).fit(X, y)
+
+
+def test_infinite_objects():
+    y = np.array([np.inf, *NUMBERS[1:]], object)
+    with pytest.raises(ValueError, match=r"^Input y contains infinity\."):
+        MLPRegressor(**SETTINGS).fit(X, y)
+    with pytest.raises(ValueError, match=r"^Input y_val contains infinity\."):
+        MLPRegressor(**SETTINGS).fit(X, NUMBERS, X_val=X, y_val=y)
+
+
+def test_sparse_data_of_other_width(model):
+    """The number of values of a sparse matrix says nothing about its shape."""
+    with pytest.raises(ValueError, match=r"expecting 2 features as input\.$"):
+        model.predict(sp.csr_array([[1.0, 2.0, 0.0]]))
 
 
 def test_a_regressor_names_y_that_holds_strings():
