@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Self
 
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions
@@ -91,10 +91,6 @@ VALUE_SYNONYMS: dict[str, dict[str, str]] = {
     },
 }
 
-# Parameters whose values are not numbers, and the parameter that takes a positive number. The loss
-# is a regressor's first parameter, as in scikit-learn, and hidden_layer_sizes a classifier's.
-NUMBERS_ARE_FOR = {"learning_rate": "learning_rate_init", "loss": "hidden_layer_sizes"}
-
 # Of more values than this, the error asks its question before it lists them.
 LONG_LIST = 30
 
@@ -149,8 +145,13 @@ def parameter_meant(given: str, known: Iterable[str]) -> str:
 
 def value_meant(parameter: str, given: Any, known: Iterable[str]) -> str:
     """Return the question whether another value of a parameter was meant, or ""."""
-    if parameter in NUMBERS_ARE_FOR and (_is_positive(given) or _is_sizes(parameter, given)):
-        return f" Did you mean {NUMBERS_ARE_FOR[parameter]}={given!r}?"
+    if parameter == "learning_rate" and _are_positive([given], Real):
+        return f" Did you mean learning_rate_init={given!r}?"
+    # The first parameter of a classifier is hidden_layer_sizes. That of a regressor is the loss,
+    # as in scikit-learn.
+    sizes = given if isinstance(given, (list, tuple)) else [given]
+    if parameter == "loss" and sizes and _are_positive(sizes, Integral):
+        return f" Did you mean hidden_layer_sizes={given!r}?"
     if parameter == "activation" and isinstance(given, str) and "softmax" in given.lower():
         return (
             " The activations are those of the hidden layers. That of the output follows from "
@@ -160,15 +161,9 @@ def value_meant(parameter: str, given: Any, known: Iterable[str]) -> str:
     return question(meant(given, known, VALUE_SYNONYMS.get(table, {})))
 
 
-def _is_positive(given: Any) -> bool:
-    is_number = isinstance(given, Real) and not isinstance(given, bool)
-    return is_number and given > 0
-
-
-def _is_sizes(parameter: str, given: Any) -> bool:
-    """Return whether a loss looks like the sizes of hidden layers."""
-    is_list = parameter == "loss" and isinstance(given, (list, tuple))
-    return is_list and len(given) > 0 and all(map(_is_positive, given))
+def _are_positive(values: Iterable[Any], kind: Any) -> bool:
+    """Return whether all values are positive numbers of a kind."""
+    return all(isinstance(v, kind) and not isinstance(v, bool) and v > 0 for v in values)
 
 
 class Suggestions:
