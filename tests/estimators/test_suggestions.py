@@ -186,7 +186,8 @@ def test_a_rate_in_the_place_of_a_schedule(rate):
     "given",
     [
         {"alpha": -1}, {"activation": "nothing_like_it"}, {"activation": None}, {"solver": 3},
-        {"learning_rate": True}, {"loss": ()}, {"loss": 0.5}, {"loss": [3, "a"]}, {"loss": "mae"},  # there is no such loss of labels
+        {"learning_rate": True}, {"loss": ()}, {"loss": 0.5}, {"loss": [3, "a"]},
+        {"loss": "mae"},  # there is no such loss of labels
     ],
     ids=str,
 )  # fmt: skip
