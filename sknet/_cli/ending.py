@@ -1,16 +1,18 @@
-"""How a command ends before its time: by Ctrl-C or SIGTERM, or when nobody reads its output."""
+"""How a command ends by Ctrl-C or SIGTERM, or when nobody reads its output."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 # Exit codes, as shells report them for a program that a signal has ended: 128 plus its number.
 FROM_SIGNAL = 128
 UNREAD = 141  # SIGPIPE, which Windows lacks
+INTERRUPTED = FROM_SIGNAL + signal.SIGINT
 
 
 def end_quietly(command: Callable[[], None]) -> None:
@@ -34,7 +36,7 @@ def end_quietly(command: Callable[[], None]) -> None:
         try:
             command()
         except SystemExit as end:
-            if end.code == FROM_SIGNAL + signal.SIGINT and sys.stderr is not None:
+            if end.code == INTERRUPTED and sys.stderr is not None:
                 # Terminals show ^C at the end of the line before.
                 print("\nInterrupted.", file=sys.stderr, flush=True)
             raise
@@ -48,6 +50,22 @@ def end_quietly(command: Callable[[], None]) -> None:
             if stream is not None:
                 os.dup2(nowhere, stream.fileno())
         sys.exit(UNREAD)
+
+
+@contextmanager
+def until_ctrl_c() -> Iterator[None]:
+    """Run a block that Ctrl-C is meant to end: one line says so, and the command goes on.
+
+    Yields
+    ------
+    None
+    """
+    try:
+        yield
+    except SystemExit as end:
+        if end.code != INTERRUPTED:
+            raise
+        print("\nStopped.", flush=True)  # terminals show ^C at the end of the line before
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,7 @@ POSITIVE = checked(int, "an integer >= 1", lambda n: n >= 1)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command.
+    """Run one command, or print the help if none is given.
 
     Parameters
     ----------
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         description="scikit-learn's multilayer perceptron, several times faster.",
     )
     parser.add_argument("--version", action="version", version=f"sknet {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(metavar="COMMAND")
 
     text = "Compare scikit-learn and sknet in a grid search for a classifier of handwritten digits."
     digits = commands.add_parser("digits", help=text, description=text)
@@ -63,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     warmup.set_defaults(run=_warmup)
 
     arguments = vars(parser.parse_args(argv))
+    if "run" not in arguments:
+        parser.print_help(sys.stderr)
+        sys.exit(2)  # as argparse ends a command that lacks an argument
     arguments.pop("run")(**arguments)
 
 

@@ -13,8 +13,10 @@ With ``NUMBA_DISABLE_JIT=1`` the same kernels run as plain Python.
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 import numba
@@ -67,7 +69,7 @@ def address(function: Callable[..., Any], signature: Any, *, elementwise: bool =
     found = _compiled.get(key)
     if found is None:
         options = ELEMENTWISE_OPTIONS if elementwise else OPTIONS
-        found = uninterrupted(lambda: _compile_once(key, signature, options))
+        found = _timed(lambda: _compile_once(key, signature, options))
     return found if PYTHON_MODE else found.address  # type: ignore[return-value]
 
 
@@ -97,7 +99,24 @@ def compile_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
             with _garbage_collection_paused():
                 kernel.compile(types)
 
-        uninterrupted(compile_once)
+        _timed(compile_once)
+
+
+_clock = threading.local()
+
+
+def seconds_compiling() -> float:
+    """Return how long this thread has compiled so far, or waited for other compilations."""
+    return getattr(_clock, "seconds", 0.0)
+
+
+def _timed(compile_once: Callable[[], Any]) -> Any:
+    """Return what a compilation returns. Nothing cuts it short, and its time is noted."""
+    start = perf_counter()
+    try:
+        return uninterrupted(compile_once)
+    finally:
+        _clock.seconds = seconds_compiling() + perf_counter() - start
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Protocol
 
+from sknet._engine.compilation import seconds_compiling
 from sknet._network.network import Network
 from sknet._training.records import EpochRecord, Records
 
@@ -39,19 +40,24 @@ class Observer(Protocol):
 
 
 class Stopwatch:
-    """Measures how long epochs take, with the scores after them."""
+    """Measures how long epochs take, with the scores after them and without compilations."""
 
     def __init__(self) -> None:
         self._began = self.last = self.total = 0.0
 
     def starts(self) -> None:
         """Start to measure an epoch."""
-        self._began = perf_counter()
+        self._began = _seconds_of_work()
 
     def stops(self) -> None:
         """Note the seconds of the epoch in `last`, and add them to `total`."""
-        self.last = perf_counter() - self._began
+        self.last = _seconds_of_work() - self._began
         self.total += self.last
+
+
+def _seconds_of_work() -> float:
+    """Return the time on a clock that stands still while this thread compiles."""
+    return perf_counter() - seconds_compiling()
 
 
 def duration(seconds: float) -> str:
@@ -68,7 +74,19 @@ def duration(seconds: float) -> str:
 def values_of(epoch: EpochRecord, names: Sequence[str]) -> list[str]:
     """Return losses and scores of an epoch as texts, each after its name, without missing ones."""
     values = [(name.replace("_", " "), getattr(epoch, name)) for name in names]
-    return [f"{name} {value:.4g}" for name, value in values if value is not None]
+    return [f"{name} {aligned(value)}" for name, value in values if value is not None]
+
+
+def aligned(number: float) -> str:
+    """Return a number as text whose digits stand below those of other epochs.
+
+    Examples
+    --------
+    >>> aligned(1.95), aligned(0.356), aligned(0.0000356), aligned(12345.6)
+    ('1.9500', '0.3560', '3.560e-05', '1.235e+04')
+    """
+    is_usual = number == 0 or 1e-3 <= abs(number) < 1e4
+    return f"{number:.4f}" if is_usual else f"{number:.3e}"
 
 
 class ConsoleReport:
@@ -116,10 +134,11 @@ class EpochLines:
     def epoch_ends(self, network: Network, records: Records) -> bool:
         """Print the line."""
         self.stopwatch.stops()
-        number = f"Epoch {len(records.epochs)}/{self.n_epochs}"
+        width = len(str(self.n_epochs))
+        number = f"Epoch {len(records.epochs):{width}}/{self.n_epochs}"
         names = ("loss", "training_score", "validation_loss", "validation_score")
         values = values_of(records.last, names)
-        print(" - ".join([number, duration(self.stopwatch.last), *values]))
+        print(" - ".join([number, f"{duration(self.stopwatch.last):>8}", *values]))
         return False
 
     def plateau(self, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from html import escape
 from typing import Any, NamedTuple
 
@@ -71,6 +72,23 @@ class Records:
         return [v for v in (getattr(epoch, name) for epoch in self.epochs) if v is not None]
 
 
+# What Keras calls columns of a history.
+COLUMN_SYNONYMS = {
+    "val_loss": "validation_loss",
+    "val_accuracy": "validation_score",
+    "val_score": "validation_score",
+    "accuracy": "training_score",
+    "lr": "learning_rate",
+}
+
+# What each fit needs for a column that not every history has.
+NEEDS = {
+    "validation_loss": "validation data",
+    "validation_score": "validation data",
+    "training_score": "the parameter training_scoring",
+    "learning_rate": "a solver other than 'lbfgs'",
+}
+
 # Of a long history, this many epochs of the beginning and of the end are shown.
 N_ENDS = 5
 
@@ -86,6 +104,18 @@ class History(dict[str, list[float]]):
     Consoles and notebooks show a history as a table with rounded numbers. Of a long
     history, they show only the first and the last epochs.
     """
+
+    def __missing__(self, name: object) -> list[float]:
+        """Raise KeyError with the columns that there are, and the one that was probably meant."""
+        column = COLUMN_SYNONYMS.get(str(name), str(name))
+        known = [*self, *(other for other, column in COLUMN_SYNONYMS.items() if column in self)]
+        close = get_close_matches(str(name), known, n=1, cutoff=0.7)
+        if column in NEEDS and column not in self:
+            advice = f" Each fit needs {NEEDS[column]} for {column!r}."
+        else:
+            meant = [COLUMN_SYNONYMS.get(other, other) for other in close]
+            advice = "".join(f" Did you mean {other!r}?" for other in meant)
+        raise KeyError(f"The history has no column {name!r}, only {list(self)}.{advice}")
 
     def __repr__(self) -> str:
         rows = self._rows()

@@ -24,9 +24,10 @@ class LossCurveDisplay:
     """Plot of the loss, the score and the learning rate against the epoch.
 
     The training loss and the validation loss share one axis. Below it the score
-    and the learning rate have an axis each, if they were recorded. Solid lines are
-    of the training data, and dashed lines of the validation data. A dotted line
-    marks the best epoch, which is the one with the highest validation score.
+    has an axis, if it was recorded, and the learning rate has one, if it ever
+    changed. Solid lines are of the training data, and dashed lines of the
+    validation data. A dotted line marks the best epoch, which is the one with the
+    highest validation score.
 
     Create the display with :meth:`from_estimator`. To compare several networks,
     give the `ax_` of the first display as ``ax`` to the others.
@@ -57,7 +58,8 @@ class LossCurveDisplay:
     score_ax_ : matplotlib Axes or None
         Axes with the scores. None if there are none.
     learning_rate_ax_ : matplotlib Axes or None
-        Axes with the learning rate. None if it was not recorded.
+        Axes with the learning rate. None if it was not recorded, or if it was the
+        same in all epochs.
     figure_ : matplotlib Figure
         Figure that contains the axes.
     lines_ : dict of str to matplotlib Line2D
@@ -79,7 +81,7 @@ class LossCurveDisplay:
     >>> clf = MLPClassifier(early_stopping=True, max_iter=300, random_state=0).fit(X, y)
     >>> display = LossCurveDisplay.from_estimator(clf)
     >>> [ax.get_ylabel() for ax in display.figure_.axes]
-    ['Loss', 'Accuracy', 'Learning rate']
+    ['Loss', 'Accuracy']
     >>> display.best_epoch_ == clf.validation_scores_.index(max(clf.validation_scores_)) + 1
     True
     """
@@ -180,9 +182,10 @@ class LossCurveDisplay:
         ----------
         ax : matplotlib Axes, default=None
             Axes to plot the losses on. None creates a new figure, with axes for
-            all curves there are. If `ax` is the `ax_` of another display, its
-            other axes are used, too. On any other axes only the losses are
-            drawn. A curve that has no axes is left out.
+            all curves there are, except for a learning rate that never changes.
+            If `ax` is the `ax_` of another display, its other axes are used, too.
+            On any other axes only the losses are drawn. A curve that has no axes
+            is left out.
         name : str, default=None
             Name of the estimator in the legend. None uses the name that the
             display was created with.
@@ -246,7 +249,8 @@ class LossCurveDisplay:
         return {name: np.concatenate([fill[name], curve]) for name, curve in arrays.items()}
 
     def _new_axes(self, curves: dict[str, np.ndarray]) -> dict[str, Axes]:
-        panels = [p for p in HEIGHTS if p in {_panel_of(curve) for curve in curves}]
+        wanted = {_panel_of(name) for name, curve in curves.items() if _is_shown(name, curve)}
+        panels = [panel for panel in HEIGHTS if panel in wanted]
         heights = [HEIGHTS[panel] for panel in panels]
         _, axes = pyplot().subplots(
             len(panels),
@@ -326,6 +330,12 @@ class LossCurveDisplay:
 def _panel_of(curve: str) -> str:
     """Return the panel of a curve: that of its quantity, whatever data it is of."""
     return "learning rate" if curve == "learning_rate" else curve.split("_")[1]
+
+
+def _is_shown(name: str, curve: np.ndarray) -> bool:
+    """Return whether a curve needs a panel. A learning rate that never changes needs none."""
+    # The mean of equal rates may differ from them by rounding.
+    return name != "learning_rate" or not np.allclose(curve, curve[-1], rtol=1e-9, atol=0)
 
 
 def _panels_with(ax: Axes) -> dict[str, Axes]:

@@ -28,8 +28,9 @@ class SearchDisplay:
     """Heat map of the scores of a search over two parameters, with the fit times beside.
 
     Each cell shows the candidate with the best score among those with the two
-    values, and the mean time of its fits. The best candidate of the search has
-    a frame.
+    values, and the mean time of its fits. If the search varied other parameters,
+    too, the title of the scores names them: "best over alpha". The best candidate
+    of the search has a frame.
 
     Create the display with :meth:`from_estimator`.
 
@@ -48,6 +49,9 @@ class SearchDisplay:
         Row and column of the best candidate. None marks none.
     score_name : str, default=None
         Name of the score. None is for "score".
+    best_over : sequence of str, default=()
+        Names of the other parameters that the search varied, of which each cell
+        shows the best values.
 
     Attributes
     ----------
@@ -87,6 +91,7 @@ class SearchDisplay:
         values: tuple[Sequence[Any], Sequence[Any]],
         best: tuple[int, int] | None = None,
         score_name: str | None = None,
+        best_over: Sequence[str] = (),
     ) -> None:
         self.scores = scores
         self.fit_times = fit_times
@@ -94,6 +99,7 @@ class SearchDisplay:
         self.values = values
         self.best = best
         self.score_name = score_name
+        self.best_over = best_over
 
     @classmethod
     def from_estimator(
@@ -172,7 +178,13 @@ class SearchDisplay:
             best = cell if i == best_index else best
         score_name = key.removeprefix("mean_test_").replace("_", " ")
         display = cls(
-            scores, times, parameters=names, values=values, best=best, score_name=score_name
+            scores,
+            times,
+            parameters=names,
+            values=values,
+            best=best,
+            score_name=score_name,
+            best_over=[name for name in _varied(candidates) if name not in names],
         )
         return display.plot(ax, time_ax=time_ax, **image_kwargs)
 
@@ -213,8 +225,10 @@ class SearchDisplay:
         self.ax_ = check_axes(ax)
         self.time_ax_ = None if time_ax is None else check_axes(time_ax)
         self.figure_ = self.ax_.figure
-        name = self.score_name or "score"
-        self.image_ = self._draw(ax, self.scores, f"Mean test {name}", 4, image_kwargs)
+        title = f"Mean test {self.score_name or 'score'}"
+        if self.best_over:
+            title += f",\nbest over {', '.join(_short_names(self.best_over))}"
+        self.image_ = self._draw(ax, self.scores, title, 4, image_kwargs)
         self.time_image_ = None
         if time_ax is not None:
             title = "Mean fit time (s)"
@@ -268,7 +282,7 @@ def _two_parameters(
     candidates: Sequence[dict[str, Any]], wanted: tuple[str, str] | None
 ) -> tuple[str, str]:
     """Return the full names of the two parameters to show."""
-    names = list(dict.fromkeys(name for candidate in candidates for name in candidate))
+    names = _names(candidates)
     if wanted is not None:
         if isinstance(wanted, str) or len(wanted) != 2:
             raise ValueError(f"parameters={wanted!r}, but two names are needed: (rows, columns).")
@@ -280,7 +294,7 @@ def _two_parameters(
                 what = "varied no parameter" if not matches else "varied several parameters"
                 raise ValueError(f"The search {what} {name!r}: give two of {names}.")
         return found[0][0], found[1][0]
-    varied = [name for name in names if len(_seen(candidates, name)) > 1]
+    varied = _varied(candidates)
     usual = [n for end in USUAL for n in varied if n.rpartition("__")[2] == end]
     chosen = (usual + [n for n in varied if n not in usual])[:2]
     if len(chosen) < 2:
@@ -292,6 +306,15 @@ def _two_parameters(
     # A learning rate with another parameter than the sizes stays on the horizontal axis.
     is_rate = chosen[0].rpartition("__")[2] == USUAL[1]
     return (chosen[1], chosen[0]) if is_rate else (chosen[0], chosen[1])
+
+
+def _names(candidates: Sequence[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for candidate in candidates for name in candidate))
+
+
+def _varied(candidates: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the names of the parameters with several values."""
+    return [name for name in _names(candidates) if len(_seen(candidates, name)) > 1]
 
 
 def _seen(candidates: Sequence[dict[str, Any]], name: str) -> list[Any]:
@@ -335,10 +358,10 @@ def _from_worst_to_best(results: dict[str, Any], key: str, best: int | None) -> 
     return [i for i in order if i != best] + ([] if best is None else [best])
 
 
-def _short_names(names: tuple[str, str]) -> list[str]:
-    """Return the names without those of steps, unless they would be the same."""
+def _short_names(names: Sequence[str]) -> list[str]:
+    """Return the names without those of steps, unless some would be the same."""
     short = [name.rpartition("__")[2] for name in names]
-    return short if short[0] != short[1] else list(names)
+    return short if len(set(short)) == len(short) else list(names)
 
 
 def _text(value: Any) -> str:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from sknet._engine.memory import CSR, as_kernel_input, is_finite
 from sknet._engine.sparse import check_sparse
+from sknet.estimators.data_errors import explained
 from sknet.estimators.scorers import NegativeLoss, ScoreInTraining, TrainingScore
 from sknet.estimators.targets import Targets
 from sknet.estimators.weights import apply_class_weights, validate_weights
@@ -96,7 +97,9 @@ def checked_sparse(X: Any, dtype: Any) -> Any:
     return type(X)((data, X.indices[:n], X.indptr), shape=X.shape)
 
 
-def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[Any, np.ndarray]:
+def validate(
+    estimator: Any, X: Any, y: Any, dtype: Any, reset: bool, ending: str = ""
+) -> tuple[Any, np.ndarray]:
     """Return X and y as arrays, or X in compressed rows, that agree with each other.
 
     Parameters
@@ -108,6 +111,13 @@ def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[A
         What X may be; else it becomes the first.
     reset : bool
         Whether it is the first call.
+    ending : str
+        What the names of the arguments end in, for errors: "_val" for validation data.
+
+    Raises
+    ------
+    ValueError
+        As scikit-learn's `validate_data`, with an explanation.
     """
     n_features = None if reset else getattr(estimator, "n_features_in_", None)
     if is_plain(X, dtype, n_features, vars(estimator)) and is_plain_target(y, len(X)):
@@ -116,7 +126,8 @@ def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[A
         dtype = np.float32
     if sp.issparse(y):
         check_sparse(y, "y")
-    with np.errstate(over="ignore", invalid="ignore"):  # sums of large finite numbers
+    # Sums of large finite numbers may overflow.
+    with explained(X, y, ending), np.errstate(over="ignore", invalid="ignore"):
         X, y = validate_data(
             estimator,
             checked_sparse(X, dtype),
@@ -128,6 +139,11 @@ def validate(estimator: Any, X: Any, y: Any, dtype: Any, reset: bool) -> tuple[A
             y_numeric=isinstance(estimator, RegressorMixin),
             reset=reset,
         )
+        # Of objects, validate_data finds neither None, which is NaN as a number, nor infinity.
+        if isinstance(y, np.ndarray) and y.dtype.kind == "f" and not np.isfinite(y).all():
+            raise ValueError(
+                "Input contains NaN" if np.isnan(y).any() else "Input y contains infinity."
+            )
     if sp.issparse(y) and (y.shape[1] == 1 or not is_classifier(estimator)):
         y = y.toarray()
     if y.ndim == 2 and y.shape[1] == 1:
@@ -141,12 +157,14 @@ def validate_for(estimator: Any, X: Any, network: Network, attributes: Mapping[s
     Raises
     ------
     ValueError
-        If X has other features; and as scikit-learn's `validate_data`.
+        If X has other features; and as scikit-learn's `validate_data`, with an
+        explanation.
     """
     dtype, n_features = network.params.dtype, network.layout.units[0]
     if not is_plain(X, dtype, n_features, attributes):
         X = checked_sparse(X, dtype)
-        with np.errstate(over="ignore", invalid="ignore"):  # sums of large finite numbers
+        # Sums of large finite numbers may overflow.
+        with explained(X), np.errstate(over="ignore", invalid="ignore"):
             X = validate_data(
                 estimator, X, accept_sparse="csr", dtype=dtype, order="C", reset=False
             )
@@ -257,7 +275,7 @@ class ValidationMaker:
             return None
         if given.y is None:
             raise ValueError("X_val was given without y_val. Give both, or neither.")
-        X, y = validate(self.model, given.X, given.y, dtype, False)
+        X, y = validate(self.model, given.X, given.y, dtype, False, "_val")
         encoded = self.targets.encode_validation(y)
         if encoded.shape != (X.shape[0], n_targets):
             raise ValueError(

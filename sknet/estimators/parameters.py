@@ -79,9 +79,9 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
     "decay_rate": [Interval(Real, 0, 1, closed="right")],
     "decay_epochs": [Interval(Integral, 1, None, closed="left")],
-    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+    "scoring": [RegisteredNames(lambda: ["loss", *get_scorer_names()]), callable, None],
     "restore_best": ["boolean", None],
-    "training_scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+    "training_scoring": [RegisteredNames(lambda: ["loss", *get_scorer_names()]), callable, None],
 }
 FOR_LABELS: dict[str, list[Any]] = {
     "loss": [RegisteredNames(lambda: Loss.choices("codes", "indicators"))],

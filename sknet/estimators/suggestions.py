@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Self
 
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions
@@ -91,8 +91,8 @@ VALUE_SYNONYMS: dict[str, dict[str, str]] = {
     },
 }
 
-# Parameters whose values are not numbers, and the parameter that takes a positive number.
-NUMBERS_ARE_FOR = {"learning_rate": "learning_rate_init"}
+# Of more values than this, the error asks its question before it lists them.
+LONG_LIST = 30
 
 
 def meant(given: Any, known: Iterable[str], synonyms: Mapping[str, str]) -> str:
@@ -145,11 +145,25 @@ def parameter_meant(given: str, known: Iterable[str]) -> str:
 
 def value_meant(parameter: str, given: Any, known: Iterable[str]) -> str:
     """Return the question whether another value of a parameter was meant, or ""."""
-    is_number = isinstance(given, Real) and not isinstance(given, bool)
-    if parameter in NUMBERS_ARE_FOR and is_number and given > 0:
-        return f" Did you mean {NUMBERS_ARE_FOR[parameter]}={given!r}?"
+    if parameter == "learning_rate" and _are_positive([given], Real):
+        return f" Did you mean learning_rate_init={given!r}?"
+    # The first parameter of a classifier is hidden_layer_sizes. That of a regressor is the loss,
+    # as in scikit-learn.
+    sizes = given if isinstance(given, (list, tuple)) else [given]
+    if parameter == "loss" and sizes and _are_positive(sizes, Integral):
+        return f" Did you mean hidden_layer_sizes={given!r}?"
+    if parameter == "activation" and isinstance(given, str) and "softmax" in given.lower():
+        return (
+            " The activations are those of the hidden layers. That of the output follows from "
+            "the loss and y: it is softmax for several classes with loss='log_loss'."
+        )
     table = parameter.removeprefix("training_")  # both parameters with scorers have one
     return question(meant(given, known, VALUE_SYNONYMS.get(table, {})))
+
+
+def _are_positive(values: Iterable[Any], kind: Any) -> bool:
+    """Return whether all values are positive numbers of a kind."""
+    return all(isinstance(v, kind) and not isinstance(v, bool) and v > 0 for v in values)
 
 
 class Suggestions:
@@ -202,6 +216,10 @@ class Suggestions:
                 if str(error).startswith(f"The {name!r} parameter "):
                     options = [c.options for c in constraints if isinstance(c, StrOptions)]
                     known = {option for names in options for option in names}
-                    suggestion = value_meant(name, vars(model)[name], known)
-                    raise InvalidParameterError(f"{error}{suggestion}") from None
+                    given = vars(model)[name]
+                    suggestion = value_meant(name, given, known)
+                    text = f"{error}{suggestion}"
+                    if suggestion and len(known) > LONG_LIST:
+                        text = f"{name}={given!r}:{suggestion} {error}"
+                    raise InvalidParameterError(text) from None
             raise

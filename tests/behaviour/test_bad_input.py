@@ -365,6 +365,8 @@ def test_bad_parameters_are_named_with_what_is_allowed(estimator, name, value, d
     end = re.escape(f"Got {value!r} instead.")
     if name == "learning_rate" and isinstance(value, float) and value > 0:
         end += re.escape(f" Did you mean learning_rate_init={value!r}?")
+    if name == "loss" and value == [1, 2]:
+        end += re.escape(f" Did you mean hidden_layer_sizes={value!r}?")
     with pytest.raises(InvalidParameterError, match=f"^{start}.*{end}$") as error:
         model.fit(*data(estimator, digits, diabetes))
     message = str(error.value)

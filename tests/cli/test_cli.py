@@ -132,7 +132,6 @@ def test_progress_does_not_change_the_search(n_jobs):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "required: COMMAND"),
         ("train", r"'train' \(choose from .*digits.*mnist.*versions.*warmup"),
         (
             "digits --hidden 100 10,x",
@@ -177,6 +176,19 @@ def test_empty_sizes_are_refused(capsys):
     with pytest.raises(SystemExit):
         main(["digits", "--hidden", ""])
     assert "--hidden: '': expected integers >= 1" in capsys.readouterr().err
+
+
+def test_without_a_command_the_help_is_printed(capsys):
+    """It goes to the standard error: nothing was done."""
+    with pytest.raises(SystemExit) as asked:
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert asked.value.code == 0
+    assert "Serve a page on this computer" in text
+    with pytest.raises(SystemExit) as stopped:
+        main([])
+    assert stopped.value.code == 2
+    assert capsys.readouterr() == ("", text)
 
 
 def test_version(capsys):

@@ -14,6 +14,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -558,7 +559,7 @@ def test_the_command_trains_and_serves(capsys, monkeypatch, taken_port):
     (url,) = opened
     assert f"Draw at {url} and" in text
     assert str(taken_port) not in url
-    assert float(re.search(r"It reads (\S+)% of 360 digits", text)[1]) > 95
+    assert float(re.search(r"It reads (\S+)% of 360 digits", " ".join(text.split()))[1]) > 95
     assert statuses == [200]
 
 
@@ -603,8 +604,28 @@ def test_port_80_is_left_out_by_browsers(monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="Python makes terminals on POSIX systems only")
 def test_ctrl_c_ends_the_command():
     code, text = run_in_terminal("-m", "sknet", "draw", "--port", 0, interrupt_at="Ctrl-C.")
-    assert code == 130, text
+    assert code == 0, text
+    assert text.splitlines()[-1] == "Stopped."
     assert "Traceback" not in text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Python makes terminals on POSIX systems only")
+def test_ctrl_c_in_the_training_interrupts_the_command():
+    code, text = run_in_terminal("-m", "sknet", "draw", "--port", 0, interrupt_at="Training")
+    assert code == 130, text
+    assert text.splitlines()[-1] == "Interrupted."
+
+
+@pytest.mark.parametrize("columns", [40, 100])
+def test_lines_fit_into_the_terminal(columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(DrawServer, "serve_forever", lambda self: None)
+    main(["draw", "--port", "0"])
+    _, *description, _ = capsys.readouterr().out.splitlines()
+    assert max(map(len, description)) <= columns
+    # No word of the next line would have fitted.
+    for line, following in pairwise(description):
+        assert len(f"{line} {following.split()[0]}") > columns
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM ends processes at once on Windows")
@@ -617,9 +638,8 @@ def test_sigterm_ends_the_command():
         text=True,
     )
     with process:
-        lines = [process.stdout.readline() for _ in range(3)]
-        assert lines[2].startswith("Draw at http://127.0.0.1:"), lines
-        port = int(re.search(r":(\d+)/", lines[2])[1])
+        last = next(line for line in process.stdout if line.startswith("Draw at http://127.0.0.1:"))
+        port = int(re.search(r":(\d+)/", last)[1])
         socket.create_connection(("127.0.0.1", port), timeout=20).close()
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)

@@ -28,5 +28,5 @@ def fitted(small):
 
 @pytest.fixture(scope="session")
 def stopped(small):
-    """Return a network with validation data, and so with a best epoch."""
-    return network(early_stopping=True).fit(*small)
+    """Return a network with a best epoch and a learning rate that changes."""
+    return network(early_stopping=True, learning_rate="cosine").fit(*small)

@@ -134,7 +134,7 @@ def test_log_scale(stopped):
 
 @pytest.mark.parametrize("n_epochs", [1, 2, 3, 7, 200])
 def test_epochs_are_whole(n_epochs):
-    display = LossCurveDisplay(np.arange(n_epochs), learning_rate_curve=np.ones(n_epochs)).plot()
+    display = LossCurveDisplay(np.arange(n_epochs), learning_rate_curve=np.arange(n_epochs)).plot()
     for ax in display.figure_.axes:
         ticks = ax.get_xticks()
         assert_array_equal(ticks, np.round(ticks))
@@ -240,6 +240,22 @@ def test_scikit_learns_lbfgs_has_no_loss_curve(small):
     clf = network(CLASSIFIERS[1], solver="lbfgs").fit(*small)
     with pytest.raises(ValueError, match="'adam' and 'sgd'"):
         LossCurveDisplay.from_estimator(clf)
+
+
+@pytest.mark.parametrize("n_epochs", [1, 3])
+def test_a_learning_rate_that_never_changes_has_no_panel(n_epochs):
+    """The means of equal rates may differ by rounding."""
+    rates = [0.001, 0.0010000000000000005, 0.001][:n_epochs]
+    display = LossCurveDisplay(np.arange(n_epochs), learning_rate_curve=rates).plot()
+    assert display.learning_rate_ax_ is None
+    assert display.figure_.axes == [display.ax_]
+    assert display.ax_.get_xlabel() == "Epoch"
+
+
+def test_beside_a_rate_that_changes_a_constant_one_is_drawn(stopped, fitted):
+    first = LossCurveDisplay.from_estimator(stopped)
+    second = LossCurveDisplay.from_estimator(fitted, ax=first.ax_)
+    assert second.lines_["learning_rate"].axes is first.learning_rate_ax_
 
 
 def test_lbfgs_has_no_learning_rate(small):

@@ -63,6 +63,18 @@ def test_cells_are_the_best_over_other_parameters(search):
     assert display.figure_.axes[:2] == [display.ax_, display.time_ax_]
 
 
+def test_the_title_names_the_other_parameters(search, small):
+    display = SearchDisplay.from_estimator(search)
+    assert display.best_over == ["mlpclassifier__alpha"]
+    assert display.ax_.get_title() == "Mean test score,\nbest over alpha"
+    rest = SearchDisplay.from_estimator(search, parameters=("alpha", "hidden_layer_sizes"))
+    assert rest.ax_.get_title() == "Mean test score,\nbest over learning_rate_init"
+    # A parameter with one value leaves no choice.
+    grid = {"alpha": ALPHAS, "learning_rate_init": RATES, "momentum": [0.9]}
+    two = SearchDisplay.from_estimator(GridSearchCV(network(), grid, cv=2).fit(*small))
+    assert two.ax_.get_title() == "Mean test score"
+
+
 def test_the_best_is_marked(search):
     display = SearchDisplay.from_estimator(search)
     row, column = display.best

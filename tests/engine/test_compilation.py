@@ -114,6 +114,21 @@ def test_one_address_for_all_threads():
     assert addresses != {function_address(forward, np.float32)}
 
 
+def test_the_time_of_a_compilation_is_noted_once():
+    def forward(a):
+        for i in range(a.size):
+            a[i] = 2
+
+    before = compilation.seconds_compiling()
+    function_address(forward, np.float64)
+    after = compilation.seconds_compiling()
+    assert after > before
+    function_address(forward, np.float64)
+    assert compilation.seconds_compiling() == after
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(compilation.seconds_compiling).result() == 0
+
+
 def test_read_only_is_a_view():
     a = np.zeros(3)
     view = read_only(a)

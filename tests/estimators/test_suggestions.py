@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import get_scorer_names
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -123,8 +124,6 @@ VALUES = [
     (MLPClassifier, {"weight_init": "xavier_uniform"}, "glorot_uniform"),
     (MLPClassifier, {"learning_rate": "CosineDecay"}, "cosine"),
     (MLPClassifier, {"learning_rate": "onecycle"}, "one_cycle"),
-    (MLPClassifier, {"scoring": "acuracy"}, "accuracy"),
-    (MLPRegressor, {"training_scoring": "mse"}, "neg_mean_squared_error"),
     (MLPClassifier, {"class_weight": "balance"}, "balanced"),
     (MLPClassifier, {"verbose": "progres"}, "progress"),
     (MLPClassifier, {"batch_size": "Auto"}, "auto"),
@@ -144,6 +143,38 @@ def test_values(method, cls, given, expected):
     assert text.endswith(f" Got {value!r} instead. Did you mean {expected!r}?")
 
 
+SCORERS = [
+    (MLPClassifier, {"scoring": "acc"}, "accuracy"),
+    (MLPClassifier, {"scoring": "acuracy"}, "accuracy"),
+    (MLPRegressor, {"training_scoring": "mse"}, "neg_mean_squared_error"),
+]
+
+
+@pytest.mark.parametrize(("cls", "given", "expected"), SCORERS, ids=str)
+def test_the_question_comes_before_a_long_list(cls, given, expected):
+    ((name, value),) = given.items()
+    with pytest.raises(InvalidParameterError) as caught:
+        cls(**given).fit(X, y)
+    text = str(caught.value)
+    assert text.startswith(f"{name}={value!r}: Did you mean {expected!r}? The {name!r} parameter")
+    names = re.findall("'(\\w+)'", text.partition("{")[2].partition("}")[0])
+    assert names == sorted({"loss", *get_scorer_names()})
+
+
+@pytest.mark.parametrize("sizes", [(50,), [50, 20], 50], ids=str)
+def test_sizes_in_the_place_of_a_loss(sizes):
+    """The loss is the first parameter of a regressor, as in scikit-learn."""
+    with pytest.raises(InvalidParameterError) as caught:
+        MLPRegressor(sizes).fit(X, y)
+    assert str(caught.value).endswith(f"Did you mean hidden_layer_sizes={sizes!r}?")
+
+
+@pytest.mark.parametrize("activation", ["softmax", "Softmax", "log_softmax", ["softmax"]], ids=str)
+def test_softmax_follows_from_the_loss(activation):
+    with pytest.raises(ValueError, match=r"output follows from the loss and y: it is softmax"):
+        MLPClassifier((3,), activation=activation).fit(X, y)
+
+
 @pytest.mark.parametrize("rate", [0.01, 1, np.float64(0.5)])
 def test_a_rate_in_the_place_of_a_schedule(rate):
     with pytest.raises(InvalidParameterError) as caught:
@@ -155,7 +186,8 @@ def test_a_rate_in_the_place_of_a_schedule(rate):
     "given",
     [
         {"alpha": -1}, {"activation": "nothing_like_it"}, {"activation": None}, {"solver": 3},
-        {"learning_rate": True}, {"loss": "mae"},  # there is no such loss of labels
+        {"learning_rate": True}, {"loss": ()}, {"loss": 0.5}, {"loss": [3, "a"]},
+        {"loss": "mae"},  # there is no such loss of labels
     ],
     ids=str,
 )  # fmt: skip

@@ -57,6 +57,47 @@ def test_names_are_escaped():
     assert rows_of(history)[0] == ["epoch", "<b>"]
 
 
+COLUMNS = ["epoch", "loss", "learning_rate", "validation_loss", "validation_score"]
+MEANT = {
+    "val_loss": "Did you mean 'validation_loss'?",
+    "val_accuracy": "Did you mean 'validation_score'?",
+    "validation_scores": "Did you mean 'validation_score'?",
+    "lr": "Did you mean 'learning_rate'?",
+    "accuracy": "Each fit needs the parameter training_scoring for 'training_score'.",
+    "training_score": "Each fit needs the parameter training_scoring for 'training_score'.",
+}
+
+
+@pytest.mark.parametrize("name", MEANT)
+def test_a_column_that_is_not_there(name):
+    history = History({column: [0.5] for column in COLUMNS})
+    message = f"The history has no column {name!r}, only {COLUMNS}. {MEANT[name]}"
+    with pytest.raises(KeyError) as caught:
+        history[name]
+    assert caught.value.args == (message,)
+    assert name not in history
+    assert history.get(name) is None
+
+
+def test_a_column_like_no_other():
+    with pytest.raises(KeyError) as caught:
+        History(epoch=[1], loss=[0.5])["colour"]
+    assert caught.value.args == ("The history has no column 'colour', only ['epoch', 'loss'].",)
+
+
+NEEDED = {
+    "val_loss": "validation data for 'validation_loss'",
+    "validation_score": "validation data for 'validation_score'",
+    "lr": "a solver other than 'lbfgs' for 'learning_rate'",
+}
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_column_that_needs_something(name):
+    with pytest.raises(KeyError, match=f"Each fit needs {NEEDED[name]}"):
+        History(epoch=[1], loss=[0.5])[name]
+
+
 def test_an_empty_history():
     assert repr(History()) == "History of 0 epochs"
     assert rows_of(History()) == [[]]

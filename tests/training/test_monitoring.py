@@ -24,6 +24,9 @@ from sklearn.utils.fixes import parse_version
 from versions import HAS_CALLBACKS, SKLEARN, needs_callbacks
 
 from sknet import MLPClassifier, MLPRegressor
+from sknet._training import observers
+from sknet._training.observers import EpochLines
+from sknet._training.records import EpochRecord, Records
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -494,7 +497,7 @@ def test_verbose_text_with_validation_data(split, capsys):
     ]
 
 
-TIME = r"\d+\.\d m?s"
+TIME = r" *\d+\.\d m?s"
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -510,11 +513,41 @@ def test_lines_of_epochs(solver, split, capsys):
         assert number == f"Epoch {k + 1}/3"
         assert re.fullmatch(TIME, seconds)
         assert values == [
-            f"loss {model.loss_curve_[k]:.4g}",
-            f"training score {model.training_scores_[k]:.4g}",
-            f"validation loss {model.validation_loss_curve_[k]:.4g}",
-            f"validation score {model.validation_scores_[k]:.4g}",
+            f"loss {model.loss_curve_[k]:.4f}",
+            f"training score {model.training_scores_[k]:.4f}",
+            f"validation loss {model.validation_loss_curve_[k]:.4f}",
+            f"validation score {model.validation_scores_[k]:.4f}",
         ]
+
+
+def test_the_time_of_an_epoch_leaves_out_compilations(monkeypatch):
+    now, compiled = 10.0, 3.0
+    monkeypatch.setattr(observers, "perf_counter", lambda: now)
+    monkeypatch.setattr(observers, "seconds_compiling", lambda: compiled)
+    watch = observers.Stopwatch()
+    watch.starts()
+    now, compiled = 25.0, 16.0
+    watch.stops()
+    assert watch.last == watch.total == 2.0
+
+
+def test_lines_of_epochs_are_aligned(capsys):
+    """Their values end in zeros, and have one digit or two before the unit of time."""
+    lines, records = EpochLines(100), Records(None, None)
+    losses = [2.0, 1.95, 0.356, 0.0, 1e-9, 1.5e7]
+    for seconds, loss in zip([0.002, 0.0123, 0.5, 2.0, 10.0, 100.0], losses, strict=True):
+        lines.stopwatch.stops = lambda: None
+        lines.stopwatch.last = seconds
+        records.epochs.append(EpochRecord(loss, None, None, None))
+        lines.epoch_ends(None, records)
+    assert capsys.readouterr().out.splitlines() == [
+        "Epoch   1/100 -   2.0 ms - loss 2.0000",
+        "Epoch   2/100 -  12.3 ms - loss 1.9500",
+        "Epoch   3/100 - 500.0 ms - loss 0.3560",
+        "Epoch   4/100 -    2.0 s - loss 0.0000",
+        "Epoch   5/100 -   10.0 s - loss 1.000e-09",
+        "Epoch   6/100 -  100.0 s - loss 1.500e+07",
+    ]
 
 
 def test_lines_of_what_is_known(split, capsys):
@@ -523,8 +556,8 @@ def test_lines_of_what_is_known(split, capsys):
     *lines, plateau = capsys.readouterr().out.splitlines()
     assert len(lines) == model.n_iter_ < 200
     for k, line in enumerate(lines):
-        start = re.escape(f"Epoch {k + 1}/200 - ")
-        assert re.fullmatch(f"{start}{TIME} - loss {model.loss_curve_[k]:.4g}", line)
+        start = re.escape(f"Epoch {k + 1:3}/200 - ")
+        assert re.fullmatch(f"{start}{TIME} - loss {model.loss_curve_[k]:.4f}", line)
     assert plateau.startswith("Training loss did not improve")
     model.partial_fit(X, y)
     assert re.match(f"Epoch 1/1 - {TIME} - loss ", capsys.readouterr().out)

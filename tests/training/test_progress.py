@@ -113,9 +113,9 @@ def test_a_narrow_terminal_cuts_nothing_off(columns, capsys, monkeypatch):
     text = " ".join(" ".join(lines).split())
     assert re.match("━+ 5/5 ", text)
     for value in (
-        f"loss {model.loss_curve_[-1]:.4g},",
-        f"training score {model.training_scores_[-1]:.4g},",
-        f"validation score {model.validation_scores_[-1]:.4g},",
+        f"loss {model.loss_curve_[-1]:.4f},",
+        f"training score {model.training_scores_[-1]:.4f},",
+        f"validation score {model.validation_scores_[-1]:.4f},",
     ):
         assert value in text
     assert re.search(r", \d+\.\d m?s/epoch$", text)

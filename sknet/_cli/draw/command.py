@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import sys
+import textwrap
 import time
 import webbrowser
 
 from sknet._cli.draw.pages import load_pages
 from sknet._cli.draw.server import DrawServer
 from sknet._cli.draw.training import train_on_digits, train_on_mnist
+from sknet._cli.ending import until_ctrl_c
 from sknet._cli.images import MissingDataError
 
 DEFAULT_PORT = 8000
 
 
 def run(port: int | None, data: str | None, seed: int, open_page: bool) -> None:
-    """Serve the page until the process is ended.
+    """Serve the page until Ctrl-C, or until the process is ended.
 
     Parameters
     ----------
@@ -38,13 +41,15 @@ def run(port: int | None, data: str | None, seed: int, open_page: bool) -> None:
             recognizer = train_on_mnist(data, seed) if data else train_on_digits(seed)
         except (MissingDataError, ValueError) as error:
             sys.exit(f"The network cannot be trained: {error}")
-        print(f"{recognizer.description} ({time.perf_counter() - start:.1f} s)")
+        text = f"{recognizer.description} ({time.perf_counter() - start:.1f} s)"
+        print(textwrap.fill(text, shutil.get_terminal_size().columns, break_on_hyphens=False))
         server.recognizer = recognizer
         server.pages = load_pages(recognizer)
-        print(f"Draw at {server.url} and end this with Ctrl-C.", flush=True)
-        if open_page:
-            webbrowser.open(server.url)
-        server.serve_forever()
+        with until_ctrl_c():
+            print(f"Draw at {server.url} and end this with Ctrl-C.", flush=True)
+            if open_page:
+                webbrowser.open(server.url)
+            server.serve_forever()
 
 
 def _listening(port: int | None) -> DrawServer:
