@@ -280,7 +280,7 @@ def test_weights_set_by_hand(solver, task):
     assert_same_predictions(*models, task.X)
 
 
-@pytest.mark.parametrize("verbose", [True, 2])
+@pytest.mark.parametrize("verbose", [True, 1])
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("schedule", ["constant", "adaptive"])
 def test_verbose_output(capsys, schedule, early_stopping, verbose):
