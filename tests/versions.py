@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 import sklearn
+from sklearn.model_selection import train_test_split
 from sklearn.utils.fixes import parse_version
 
 SKLEARN = parse_version(sklearn.__version__)
@@ -30,3 +31,16 @@ needs_1_8 = pytest.mark.skipif(
 )
 # Seen with 1.6.0, 1.7.0, 1.7.2 and 1.8.0: "ufunc 'isnan' not supported for the input types".
 STOPS_EARLY_ON_STRINGS = parse_version("1.9") <= SKLEARN
+
+
+def _names_rare_classes() -> bool:
+    try:
+        train_test_split([0, 1, 2], stratify=[0, 0, 1])
+    except ValueError as error:
+        return "too few members" in str(error)
+    return False
+
+
+needs_names_of_rare_classes = pytest.mark.skipif(
+    not _names_rare_classes(), reason="this scikit-learn does not name classes of too few samples"
+)

@@ -15,6 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from snapshots import assert_same_weights, assert_unchanged, snapshot
+from versions import STOPS_EARLY_ON_STRINGS, needs_names_of_rare_classes
 
 from sknet import MLPClassifier
 from sknet.estimators import user_warnings
@@ -139,6 +140,7 @@ LABELS = {
 }
 
 
+@needs_names_of_rare_classes
 @pytest.mark.parametrize("kind", LABELS)
 def test_a_split_names_labels_of_too_few_samples(kind, digits):
     X, labels = digits[0][:60], LABELS[kind]
@@ -151,6 +153,8 @@ def test_a_split_names_labels_of_too_few_samples(kind, digits):
 def test_splits_of_two_classes_are_scikit_learn_s_whatever_the_labels(cancer):
     X, y = cancer
     for labels in (*LABELS.values(), np.array(["2020-01-01", "2021-01-01"], "M8[D]")):
+        if labels.dtype.kind in "UO" and not STOPS_EARLY_ON_STRINGS:
+            continue  # an error of scikit-learn's
         ours, theirs = (
             classifier(library, early_stopping=True, max_iter=5).fit(X, labels[y])
             for library in BOTH

@@ -15,6 +15,7 @@ import weakref
 
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.sparse as sp
 from factories import LBFGS_STOPS_EARLY
 from processes import run_script
@@ -158,11 +159,29 @@ def test_a_search_for_numbers_that_are_not_finite_makes_no_array():
 # What is left behind.
 
 
+def scipy_keeps_functions():
+    """Return whether SciPy's L-BFGS leaves its function in a cycle of references."""
+
+    def function(x):
+        return float(x @ x), 2 * x
+
+    end = weakref.ref(function)
+    gc.disable()
+    try:
+        scipy.optimize.minimize(function, np.ones(1), jac=True, method="L-BFGS-B")
+        del function
+        return end() is not None
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("validation", VALIDATIONS)
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 def test_a_fit_does_not_keep_the_data(container, solver, validation, X, y):
     """Not even until the next garbage collection."""
+    if solver == "lbfgs" and scipy_keeps_functions():
+        pytest.skip("this SciPy keeps the function that it has minimised until a collection")
     own = container(X[:2000].copy())
     arrays = [own.data, own.indices] if sp.issparse(own) else [own]
     ends = [weakref.ref(array) for array in arrays]

@@ -142,9 +142,9 @@ def test_epochs_are_whole(n_epochs):
 
 
 def test_learning_rate_is_drawn_from_zero():
-    constant = LossCurveDisplay([2.0, 1.0], learning_rate_curve=[0.001, 0.001]).plot()
-    assert constant.learning_rate_ax_.get_ylim()[0] == 0
-    larger = LossCurveDisplay([2.0, 1.0], learning_rate_curve=[0.2, 0.3]).plot(ax=constant.ax_)
+    small = LossCurveDisplay([2.0, 1.0], learning_rate_curve=[0.001, 0.00101]).plot()
+    assert small.learning_rate_ax_.get_ylim()[0] == 0
+    larger = LossCurveDisplay([2.0, 1.0], learning_rate_curve=[0.2, 0.3]).plot(ax=small.ax_)
     bottom, top = larger.learning_rate_ax_.get_ylim()
     assert bottom == 0
     assert top > 0.3

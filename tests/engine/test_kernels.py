@@ -408,7 +408,7 @@ def test_squared_norms(size, dtype):
 
 def test_squares_beyond_float32():
     """They are finite: those of a gradient, and those of weights and their sum in penalties."""
-    huge = np.full(PARAM_BLOCK, np.finfo(np.float32).max / 4)
+    huge = np.full(PARAM_BLOCK, np.finfo(np.float32).max / 4, np.float32)
     expected = (wide(huge) ** 2).sum()
     after = call(squared_norms, np.float32, grad=huge, squares=np.empty(1))
     assert_close(after.squares, expected, expected, (PARAM_BLOCK + 1) / 2, np.float64)
