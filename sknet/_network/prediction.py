@@ -9,7 +9,7 @@ import numpy as np
 
 from sknet._engine.compilation import compile_kernel, kernel
 from sknet._engine.functions import vector
-from sknet._engine.memory import CSR, LayerBuffers, check_rows, n_rows, read_only
+from sknet._engine.memory import CSR, LayerBuffers, check_rows, is_finite, n_rows, read_only
 from sknet._engine.program import Program, execute
 from sknet._engine.threads import map_row_blocks
 from sknet._network.network import Network
@@ -66,31 +66,70 @@ class Predictor:
         ndarray of shape (n_rows, n_outputs)
             In the dtype of the network.
         """
-        layout, n = self.network.layout, n_rows(X)
+        n = n_rows(X)
         if rows is not ALL_ROWS:
             check_rows(rows, n)
             n, rows = rows.size, read_only(rows)
-        out = np.empty((n, layout.units[-1]), self.network.params.dtype)
+        out = self._empty(n)
 
-        def prepare(places: slice) -> Callable[[slice], None]:
+        def prepare(places: slice) -> Callable[[slice], object]:
             if isinstance(X, CSR):
                 return self._sparse(X, rows, places, link, out)
             return self._dense(X, rows, places, link, out)
 
-        map_row_blocks(prepare, n, 2 * layout.n_weights, n_jobs, PREDICT_ROWS)
+        self._run(prepare, n, n_jobs)
         return out
+
+    def scores_if_finite(
+        self, X: np.ndarray, *, link: bool = False, n_jobs: int | None = None
+    ) -> np.ndarray | None:
+        """Return scores of all rows of dense data, or None if a number in X is not finite.
+
+        The numbers are looked at while they are copied. A pass over X of its own would take
+        longer.
+
+        Parameters
+        ----------
+        X, link, n_jobs
+            As for `scores`.
+        """
+        out, are_finite = self._empty(len(X)), []
+
+        def prepare(places: slice) -> Callable[[slice], object]:
+            run = self._dense(X, ALL_ROWS, places, link, out, only_finite=True)
+            return lambda part: are_finite.append(run(part))
+
+        self._run(prepare, len(X), n_jobs)
+        if all(are_finite):
+            return out
+        # Sums of finite numbers may overflow.
+        return self.scores(X, link=link, n_jobs=n_jobs) if is_finite(X) else None
+
+    def _empty(self, n: int) -> np.ndarray:
+        return np.empty((n, self.network.layout.units[-1]), self.network.params.dtype)
+
+    def _run(
+        self, prepare: Callable[[slice], Callable[[slice], object]], n: int, n_jobs: int | None
+    ) -> None:
+        map_row_blocks(prepare, n, 2 * self.network.layout.n_weights, n_jobs, PREDICT_ROWS)
 
     def _sparse(
         self, X: CSR, rows: np.ndarray, places: slice, link: bool, out: np.ndarray
-    ) -> Callable[[slice], None]:
+    ) -> Callable[[slice], bool]:
         """Return a function that predicts parts of sparse rows, with a program for this X."""
         forward_pass = _ForwardPass(self.network, places.stop - places.start, link, X)
         no_numbers = X.data[:0]
-        return lambda part: forward_pass.run(no_numbers, rows, part.start, out[part])
+        return lambda part: forward_pass.run(no_numbers, rows, part.start, out[part], False)
 
     def _dense(
-        self, X: np.ndarray, rows: np.ndarray, places: slice, link: bool, out: np.ndarray
-    ) -> Callable[[slice], None]:
+        self,
+        X: np.ndarray,
+        rows: np.ndarray,
+        places: slice,
+        link: bool,
+        out: np.ndarray,
+        only_finite: bool = False,
+    ) -> Callable[[slice], bool]:
         """Return a function that predicts parts of dense rows, with a program that is kept."""
         size, numbers = places.stop - places.start, X.reshape(-1)
         key = min(size, PREDICT_ROWS), size % PREDICT_ROWS, link, X.dtype
@@ -100,12 +139,13 @@ class Predictor:
         except IndexError:
             forward_pass = _ForwardPass(self.network, size, link, X)
 
-        def run(part: slice) -> None:
-            forward_pass.run(numbers, rows, part.start, out[part])
+        def run(part: slice) -> bool:
+            is_done = forward_pass.run(numbers, rows, part.start, out[part], only_finite)
             if part.stop == places.stop:
                 if len(self._idle) > MAX_IDLE:
                     self._idle.clear()
                 idle.append(forward_pass)
+            return is_done
 
         return run
 
@@ -148,10 +188,12 @@ class _ForwardPass:
         self._program = program  # keeps alive what the instructions address
         self._arguments = data, index, a.flat(last, slice(None)), table.instructions, ends
         numbers = read_only(np.empty(0, (X.data if isinstance(X, CSR) else X).dtype))
-        compile_kernel(predict_rows, (numbers, ALL_ROWS, data, 0, n, *self._arguments))
+        compile_kernel(predict_rows, (numbers, ALL_ROWS, data, 0, n, False, *self._arguments))
 
-    def run(self, X: np.ndarray, rows: np.ndarray, first: int, out: np.ndarray) -> None:
-        """Overwrite `out` with scores.
+    def run(
+        self, X: np.ndarray, rows: np.ndarray, first: int, out: np.ndarray, only_finite: bool
+    ) -> bool:
+        """Overwrite `out` with scores, and return whether it is complete.
 
         Parameters
         ----------
@@ -163,25 +205,37 @@ class _ForwardPass:
             Position in `rows` of the first row to predict.
         out : ndarray of shape (n_rows, n_outputs)
             Overwritten.
+        only_finite : bool
+            Whether to stop where the sum of the numbers in X so far is not finite.
         """
-        predict_rows(X, rows, out.reshape(-1), first, out.shape[0], *self._arguments)
+        return predict_rows(
+            X, rows, out.reshape(-1), first, out.shape[0], only_finite, *self._arguments
+        )
 
 
 @kernel
-def predict_rows(X, rows, out, first, n, data, index, scores, instructions, ends):
+def predict_rows(X, rows, out, first, n, only_finite, data, index, scores, instructions, ends):
     """Predict n rows: some rows of X are copied into `data`, their result copied from `scores`."""
     chunk = index.size
     fan_in, fan_out = data.size // chunk, scores.size // chunk
+    total = 0.0
     for start in range(0, n, chunk):
         m = min(chunk, n - start)
         for i in range(m):
             place = first + start + i
             index[i] = rows[place] if rows.size > 0 else place
-            source, to = vector(X, index[i] * fan_in, fan_in), vector(data, i * fan_in, fan_in)
-            for j in range(to.size):
+        # Rows in the order of X are copied as one long row.
+        n_copies, length = (m, fan_in) if rows.size > 0 else (1, m * fan_in)
+        for i in range(n_copies):
+            source, to = vector(X, index[i] * fan_in, length), vector(data, i * length, length)
+            for j in range(length):
                 to[j] = source[j]
+                total += float(source[j])  # in Python without a warning
+        if only_finite and not abs(total) < np.inf:
+            return False
         section = 0 if m == chunk else 1
         execute(instructions, ends[section], ends[section + 1], scores)
         part = vector(out, start * fan_out, m * fan_out)
         for i in range(part.size):
             part[i] = scores[i]
+    return True

@@ -13,13 +13,14 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sknet._engine.memory import as_kernel_input
+from sknet._engine.memory import as_kernel_input, read_only
 from sknet.estimators.callbacks import CALLBACK_ATTRIBUTES, CallbackSupportMixin
 from sknet.estimators.data import (
     GivenData,
     ValidationMaker,
     as_targets,
     held_out_rows,
+    is_plain,
     validate,
     validate_for,
 )
@@ -392,8 +393,13 @@ class BaseMLP(NetworkHTML, NetworkSummary, Suggestions, CallbackSupportMixin, Ba
         if "coefs_" not in state:  # check_is_fitted takes longer than predicting a row
             check_is_fitted(self, "coefs_")
         predictor = self._predictor(state)
-        X = validate_for(self, X, predictor.network, state)
-        return predictor.scores(as_kernel_input(X), link=link, n_jobs=self.n_jobs), state
+        network, n_jobs = predictor.network, self.n_jobs
+        if is_plain(X, network.params.dtype, network.layout.units[0], state):
+            scores = predictor.scores_if_finite(read_only(X), link=link, n_jobs=n_jobs)
+            if scores is not None:
+                return scores, state
+        X = validate_for(self, X, network, state)
+        return predictor.scores(as_kernel_input(X), link=link, n_jobs=n_jobs), state
 
     # Pickles and copies.
 

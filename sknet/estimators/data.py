@@ -33,10 +33,10 @@ class GivenData(NamedTuple):
 
 
 def is_plain(X: Any, dtype: Any, n_features: int | None, attributes: Mapping[str, Any]) -> bool:
-    """Return whether X is what `validate_data` would return, so that it need not be called.
+    """Return whether X, if it is finite, is what `validate_data` would return.
 
-    Any other X goes through `validate_data`, which converts it, warns or raises an
-    error.
+    `validate_data` then need not be called. Any other X goes through it, and it converts X,
+    warns or raises an error.
     """
     return (
         type(X) is np.ndarray
@@ -47,7 +47,6 @@ def is_plain(X: Any, dtype: Any, n_features: int | None, attributes: Mapping[str
         and X.flags.c_contiguous
         and X.flags.aligned
         and "feature_names_in_" not in attributes
-        and is_finite(X)
     )
 
 
@@ -120,7 +119,8 @@ def validate(
         As scikit-learn's `validate_data`, with an explanation.
     """
     n_features = None if reset else getattr(estimator, "n_features_in_", None)
-    if is_plain(X, dtype, n_features, vars(estimator)) and is_plain_target(y, len(X)):
+    is_known = is_plain(X, dtype, n_features, vars(estimator)) and is_plain_target(y, len(X))
+    if is_known and is_finite(X):
         return X, y
     if isinstance(dtype, tuple) and np.float32 in dtype and is_single_frame(X):
         dtype = np.float32
@@ -161,7 +161,7 @@ def validate_for(estimator: Any, X: Any, network: Network, attributes: Mapping[s
         explanation.
     """
     dtype, n_features = network.params.dtype, network.layout.units[0]
-    if not is_plain(X, dtype, n_features, attributes):
+    if not (is_plain(X, dtype, n_features, attributes) and is_finite(X)):
         X = checked_sparse(X, dtype)
         # Sums of large finite numbers may overflow.
         with explained(X), np.errstate(over="ignore", invalid="ignore"):

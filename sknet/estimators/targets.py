@@ -158,6 +158,8 @@ class ClassTargets:
 
     def decode(self, scores: np.ndarray) -> np.ndarray:
         """Return the most probable labels by raw scores."""
+        if self.is_multiclass:  # what the binarizer does, too, in ten times as long for one row
+            return self.classes.take(scores.argmax(axis=1), mode="clip")
         return self.label_binarizer.inverse_transform(scores, threshold=0)
 
     def score(
