@@ -157,6 +157,11 @@ if PYTHON_MODE:
         """Call an optimiser's step by its address."""
         python_functions[address](*arguments)
 
+    def point_to(program: Any, place: int, numbers: np.ndarray) -> None:
+        """Let the instruction at a place read its first array from other memory."""
+        function, (first, *others), result = program[place]
+        program[place] = function, (numbers.reshape(first.shape), *others), result
+
 else:
 
     @intrinsic
@@ -222,6 +227,24 @@ else:
             return context.get_dummy_value()
 
         return types.void(types.int64, *signature.args), codegen
+
+    @intrinsic
+    def point_to(typing_context: Any, program: Any, place: Any, numbers: Any) -> Any:
+        """Let the instruction at a place read its first array from other memory.
+
+        The memory must hold as many numbers, and they must be contiguous and of the dtype
+        that the array had.
+        """
+
+        def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+            table = make_array(sig.args[0])(context, builder, arguments[0]).data
+            start = make_array(sig.args[2])(context, builder, arguments[2]).data
+            word = table.type.pointee
+            first = builder.add(builder.mul(arguments[1], word(WIDTH)), word(_ARGUMENTS))
+            builder.store(builder.ptrtoint(start, word), builder.gep(table, [first]))
+            return context.get_dummy_value()
+
+        return types.void(program, types.intp, numbers), codegen
 
 
 @kernel

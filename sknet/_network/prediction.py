@@ -10,7 +10,7 @@ import numpy as np
 from sknet._engine.compilation import compile_kernel, kernel
 from sknet._engine.functions import vector
 from sknet._engine.memory import CSR, LayerBuffers, check_rows, is_finite, n_rows, read_only
-from sknet._engine.program import Program, execute
+from sknet._engine.program import Program, execute, point_to
 from sknet._engine.threads import map_row_blocks
 from sknet._network.network import Network
 
@@ -66,88 +66,72 @@ class Predictor:
         ndarray of shape (n_rows, n_outputs)
             In the dtype of the network.
         """
-        n = n_rows(X)
-        if rows is not ALL_ROWS:
-            check_rows(rows, n)
-            n, rows = rows.size, read_only(rows)
-        out = self._empty(n)
-
-        def prepare(places: slice) -> Callable[[slice], object]:
-            if isinstance(X, CSR):
-                return self._sparse(X, rows, places, link, out)
-            return self._dense(X, rows, places, link, out)
-
-        self._run(prepare, n, n_jobs)
-        return out
+        return self._predict(X, rows, link, n_jobs, only_finite=False)[0]
 
     def scores_if_finite(
         self, X: np.ndarray, *, link: bool = False, n_jobs: int | None = None
     ) -> np.ndarray | None:
         """Return scores of all rows of dense data, or None if a number in X is not finite.
 
-        The numbers are looked at while they are copied. A pass over X of its own would take
-        longer.
+        The numbers are looked at just before they are multiplied. A pass over X of its own
+        would take longer.
 
         Parameters
         ----------
         X, link, n_jobs
             As for `scores`.
         """
-        out, are_finite = self._empty(len(X)), []
-
-        def prepare(places: slice) -> Callable[[slice], object]:
-            run = self._dense(X, ALL_ROWS, places, link, out, only_finite=True)
-            return lambda part: are_finite.append(run(part))
-
-        self._run(prepare, len(X), n_jobs)
-        if all(are_finite):
+        out, is_whole = self._predict(X, ALL_ROWS, link, n_jobs, only_finite=True)
+        if is_whole:
             return out
-        # Sums of finite numbers may overflow.
+        # The sum of large finite numbers may overflow.
         return self.scores(X, link=link, n_jobs=n_jobs) if is_finite(X) else None
 
-    def _empty(self, n: int) -> np.ndarray:
-        return np.empty((n, self.network.layout.units[-1]), self.network.params.dtype)
-
-    def _run(
-        self, prepare: Callable[[slice], Callable[[slice], object]], n: int, n_jobs: int | None
-    ) -> None:
-        map_row_blocks(prepare, n, 2 * self.network.layout.n_weights, n_jobs, PREDICT_ROWS)
-
-    def _sparse(
-        self, X: CSR, rows: np.ndarray, places: slice, link: bool, out: np.ndarray
-    ) -> Callable[[slice], bool]:
-        """Return a function that predicts parts of sparse rows, with a program for this X."""
-        forward_pass = _ForwardPass(self.network, places.stop - places.start, link, X)
-        no_numbers = X.data[:0]
-        return lambda part: forward_pass.run(no_numbers, rows, part.start, out[part], False)
-
-    def _dense(
+    def _predict(
         self,
-        X: np.ndarray,
+        X: np.ndarray | CSR,
         rows: np.ndarray,
-        places: slice,
         link: bool,
-        out: np.ndarray,
-        only_finite: bool = False,
-    ) -> Callable[[slice], bool]:
-        """Return a function that predicts parts of dense rows, with a program that is kept."""
-        size, numbers = places.stop - places.start, X.reshape(-1)
-        key = min(size, PREDICT_ROWS), size % PREDICT_ROWS, link, X.dtype
+        n_jobs: int | None,
+        only_finite: bool,
+    ) -> tuple[np.ndarray, bool]:
+        """Return scores, and whether no part of X has kept them from being complete."""
+        layout, n = self.network.layout, n_rows(X)
+        if rows is not ALL_ROWS:
+            check_rows(rows, n)
+            n, rows = rows.size, read_only(rows)
+        out = np.empty((n, layout.units[-1]), self.network.params.dtype)
+        numbers = X.data[:0] if isinstance(X, CSR) else X.reshape(-1)
+        are_whole = []
+
+        def prepare(places: slice) -> Callable[[slice], None]:
+            forward_pass, idle = self._take(places.stop - places.start, link, X)
+
+            def run(part: slice) -> None:
+                is_whole = forward_pass.run(numbers, rows, part.start, out[part], only_finite)
+                are_whole.append(is_whole)
+                if part.stop == places.stop:
+                    if len(self._idle) > MAX_IDLE:
+                        self._idle.clear()
+                    idle.append(forward_pass)
+
+            return run
+
+        map_row_blocks(prepare, n, 2 * layout.n_weights, n_jobs, PREDICT_ROWS)
+        return out, all(are_whole)
+
+    def _take(
+        self, n: int, link: bool, X: np.ndarray | CSR
+    ) -> tuple[_ForwardPass, list[_ForwardPass]]:
+        """Return a forward pass over n rows that no other thread has, and where to put it back."""
+        if isinstance(X, CSR):
+            return _ForwardPass(self.network, n, link, X), []  # it has the addresses of this X
+        key = min(n, PREDICT_ROWS), n % PREDICT_ROWS, link, X.dtype
         idle = self._idle.setdefault(key, [])
         try:
-            forward_pass = idle.pop()  # now no other thread has it
+            return idle.pop(), idle
         except IndexError:
-            forward_pass = _ForwardPass(self.network, size, link, X)
-
-        def run(part: slice) -> bool:
-            is_done = forward_pass.run(numbers, rows, part.start, out[part], only_finite)
-            if part.stop == places.stop:
-                if len(self._idle) > MAX_IDLE:
-                    self._idle.clear()
-                idle.append(forward_pass)
-            return is_done
-
-        return run
+            return _ForwardPass(self.network, n, link, X), idle
 
 
 class _ForwardPass:
@@ -206,7 +190,7 @@ class _ForwardPass:
         out : ndarray of shape (n_rows, n_outputs)
             Overwritten.
         only_finite : bool
-            Whether to stop where the sum of the numbers in X so far is not finite.
+            Whether to stop where the sum of the numbers so far is not finite.
         """
         return predict_rows(
             X, rows, out.reshape(-1), first, out.shape[0], only_finite, *self._arguments
@@ -215,25 +199,33 @@ class _ForwardPass:
 
 @kernel
 def predict_rows(X, rows, out, first, n, only_finite, data, index, scores, instructions, ends):
-    """Predict n rows: some rows of X are copied into `data`, their result copied from `scores`."""
+    """Predict n rows of X. They are copied into `data` where the program cannot read them in X."""
     chunk = index.size
     fan_in, fan_out = data.size // chunk, scores.size // chunk
+    is_copied = rows.size > 0 or X.itemsize != data.itemsize
     total = 0.0
     for start in range(0, n, chunk):
         m = min(chunk, n - start)
+        section = 0 if m == chunk else 1
         for i in range(m):
             place = first + start + i
             index[i] = rows[place] if rows.size > 0 else place
-        # Rows in the order of X are copied as one long row.
-        n_copies, length = (m, fan_in) if rows.size > 0 else (1, m * fan_in)
-        for i in range(n_copies):
-            source, to = vector(X, index[i] * fan_in, length), vector(data, i * length, length)
-            for j in range(length):
-                to[j] = source[j]
-                total += float(source[j])  # in Python without a warning
-        if only_finite and not abs(total) < np.inf:
-            return False
-        section = 0 if m == chunk else 1
+        if rows.size == 0:
+            source = vector(X, index[0] * fan_in, m * fan_in)
+            for j in range(source.size):  # which also brings them into the cache
+                total += float(source[j])  # a Python number gives no warning
+            if only_finite and not abs(total) < np.inf:
+                return False
+        if is_copied:
+            for i in range(m):
+                source, to = vector(X, index[i] * fan_in, fan_in), vector(data, i * fan_in, fan_in)
+                for j in range(fan_in):
+                    to[j] = source[j]
+        if fan_in > 0:  # else the data are sparse, and the program has their addresses
+            if is_copied:
+                point_to(instructions, ends[section], vector(data, 0, m * fan_in))
+            else:
+                point_to(instructions, ends[section], vector(X, index[0] * fan_in, m * fan_in))
         execute(instructions, ends[section], ends[section + 1], scores)
         part = vector(out, start * fan_out, m * fan_out)
         for i in range(part.size):

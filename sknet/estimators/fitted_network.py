@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sknet.activations import Activation
+from sknet.estimators.engine import load_engine
 from sknet.losses import Loss
 
 if TYPE_CHECKING:
@@ -144,10 +145,11 @@ class _Cached(NamedTuple):
             return False
         if not matches(self.arrays, arrays):
             return False
-        network = self.predictor.network
-        own = (*network.coefs, *network.intercepts)
+        if self.is_view:
+            return True
         # Arrays that users have set were copied, and may have been written to since then.
-        return self.is_view or all(map(np.array_equal, arrays, own))
+        network = self.predictor.network
+        return all(map(np.array_equal, arrays, (*network.coefs, *network.intercepts)))
 
 
 def predictor_of(
@@ -169,8 +171,6 @@ def predictor_of(
     activations : sequence of str
         Name of each hidden layer's activation.
     """
-    from sknet.estimators.engine import load_engine
-
     coefs, intercepts = weights_of(state)
     arrays = (*coefs, *intercepts)
     cached = cache.get("predictor")

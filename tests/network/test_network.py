@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import naive
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from processes import run_script
 
 from sknet._engine.compilation import PYTHON_MODE
 from sknet._engine.memory import as_kernel_input
@@ -232,6 +235,85 @@ def test_prediction_of_float32_data_in_float64(sparse):
         scores = predictor.scores(single)
         assert scores.dtype == np.float64
         assert_array_equal(scores, predictor.scores(double))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("n", [1, PREDICT_ROWS + 7, 3 * PREDICT_ROWS])
+def test_no_scores_of_numbers_that_are_not_finite(n, bad):
+    network, X, *_ = problem("log_loss", 2, False, n=n)
+    predictor = Predictor(network)
+    for place in {0, X.size // 2, X.size - 1}:
+        spoilt = X.copy()
+        spoilt.flat[place] = bad
+        assert predictor.scores_if_finite(as_kernel_input(spoilt)) is None
+    # The program that was stopped runs again.
+    data = as_kernel_input(X)
+    assert_array_equal(predictor.scores_if_finite(data), Predictor(network).scores(data))
+
+
+def test_scores_of_numbers_whose_sum_overflows():
+    network, X, *_ = problem("log_loss", 2, False, n=2 * PREDICT_ROWS)
+    data = as_kernel_input(np.full_like(X, 2 * np.finfo(X.dtype).max / X.size))
+    with np.errstate(over="ignore"):
+        assert np.isinf(data.sum())
+    expected = Predictor(network).scores(data)
+    assert np.isfinite(expected).all()
+    assert_array_equal(Predictor(network).scores_if_finite(data), expected)
+
+
+def test_programs_that_are_used_again_read_the_data_of_the_call():
+    """All rows are read where they are, and other choices of as many rows are copied.
+
+    Without compilation the products are NumPy's, as for `test_prediction_of_rows`.
+    """
+    atol = 100 * 3 * np.finfo(float).eps if PYTHON_MODE else 0
+    network, X, *_ = problem("log_loss", 2, False, n=PREDICT_ROWS + 7)
+    predictor, order = Predictor(network), np.random.RandomState(0).permutation(len(X))
+    for scale in (1, 2, 3):
+        data = as_kernel_input(scale * X)
+        expected = Predictor(network).scores(data)
+        assert_array_equal(predictor.scores(data), expected)
+        assert_allclose(predictor.scores(data, order), expected[order], rtol=0, atol=atol)
+
+
+AT_THE_EDGE = """
+import ctypes, mmap
+import numpy as np
+from sknet._engine.memory import as_kernel_input
+from sknet._network.layout import Layout
+from sknet._network.network import Network
+from sknet._network.prediction import Predictor
+from sknet.activations import Activation
+from sknet.losses import Loss
+
+PAGE, N_PAGES = mmap.PAGESIZE, 40
+memory = mmap.mmap(-1, (N_PAGES + 2) * PAGE)
+start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+libc = ctypes.CDLL(None, use_errno=True)
+for page in (0, N_PAGES + 1):
+    assert libc.mprotect(ctypes.c_void_p(start + page * PAGE), PAGE, 0) == 0
+for dtype in (np.float32, np.float64):
+    for width in (1, 3, 8, 17, 64):
+        layout = Layout((width, 5, 3))
+        params = np.random.RandomState(0).normal(size=layout.n_parameters).astype(dtype)
+        network = Network(layout, params, [Activation.get("relu")], Loss.get("log_loss"))
+        for n in (*range(1, 18), 256, 263):
+            size = n * width * np.dtype(dtype).itemsize
+            if size > N_PAGES * PAGE:
+                continue
+            for first in (PAGE, (N_PAGES + 1) * PAGE - size):
+                X = np.frombuffer(memory, dtype, n * width, first).reshape(n, width)
+                X[:] = 1
+                scores = Predictor(network).scores_if_finite(as_kernel_input(X))
+                assert (scores == Predictor(network).scores(as_kernel_input(X.copy()))).all()
+print("right")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mprotect")
+def test_nothing_beside_the_data_is_read():
+    """The pages before and after X may not be read: a process that does so crashes."""
+    assert run_script(AT_THE_EDGE).split() == ["right"]
 
 
 def test_layout_views():
