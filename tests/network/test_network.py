@@ -253,7 +253,7 @@ def test_no_scores_of_numbers_that_are_not_finite(n, bad):
 
 def test_scores_of_numbers_whose_sum_overflows():
     network, X, *_ = problem("log_loss", 2, False, n=2 * PREDICT_ROWS)
-    data = as_kernel_input(np.full_like(X, 2 * np.finfo(X.dtype).max / X.size))
+    data = as_kernel_input(np.full_like(X, np.finfo(X.dtype).max / X.size * 2))
     with np.errstate(over="ignore"):
         assert np.isinf(data.sum())
     expected = Predictor(network).scores(data)
