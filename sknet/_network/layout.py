@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, starmap
 
 import numpy as np
 
@@ -23,13 +23,12 @@ class Layout:
         self.shapes = list(pairwise(self.units))
         self.n_weights = sum(fan_in * fan_out for fan_in, fan_out in self.shapes)
         self.n_parameters = self.n_weights + sum(self.units[1:])
+        sizes = [math.prod(shape) for shape in self.shapes] + list(self.units[1:])
+        self._places = list(starmap(slice, pairwise(accumulate(sizes, initial=0))))
 
     def split(self, params: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Return views of a flat vector: all W and all b, layer by layer."""
-        sizes = [math.prod(shape) for shape in self.shapes] + list(self.units[1:])
-        parts = [
-            params[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)
-        ]
+        parts = [params[place] for place in self._places]
         n = len(self.shapes)
         coefs = [W.reshape(shape) for W, shape in zip(parts[:n], self.shapes, strict=True)]
         return coefs, parts[n:]

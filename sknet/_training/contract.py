@@ -50,8 +50,7 @@ class Regularization(NamedTuple):
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(NamedTuple):
     """The parameters of training, checked, in the forms that training takes.
 
     Attributes

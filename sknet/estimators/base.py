@@ -46,6 +46,7 @@ from sknet.estimators.parameters import (
     CONSTRAINTS,
     check_together,
     hidden_activations,
+    plain_numbers,
     random_state_of,
     training_config,
 )
@@ -294,10 +295,11 @@ class BaseMLP(NetworkHTML, NetworkSummary, Suggestions, CallbackSupportMixin, Ba
             rows, chosen = held_out_rows(rows, strata, fraction, random_state)
             validation = maker.of_rows(X, y, data, given, chosen)
             data = data._replace(rows=rows)
+        plain = plain_numbers(vars(self))
         config = training_config(
-            vars(self), rows.size, len(hidden), validation is not None, is_incremental, random_state
+            plain, rows.size, len(hidden), validation is not None, is_incremental, random_state
         )
-        state = state_to_go_on(self, network, records, is_incremental)
+        state = state_to_go_on(plain, network.params, records, is_incremental)
         observers: list[Observer] = [*maker.training_score(X, y, data, given)]
         observers += observers_of(estimator, self, given, curves, is_incremental, rows.size)
         # partial_fit uses trainers again.
@@ -335,9 +337,11 @@ class BaseMLP(NetworkHTML, NetworkSummary, Suggestions, CallbackSupportMixin, Ba
         No signal and no other thread can come in between, since all calls are made
         by one call of C code.
         """
-        changed = {k: v for k, v in attributes.items() if k not in before or before[k] is not v}
-        gone = before.keys() - attributes.keys()
-        state = {k: v for k, v in vars(self).items() if k not in gone} | changed
+        state = vars(self).copy()
+        for name in before:
+            if name not in attributes:
+                state.pop(name, None)
+        state |= {k: v for k, v in attributes.items() if k not in before or before[k] is not v}
         calls = [*additions, (object.__setattr__, self, "__dict__", state)]
         deque(starmap(operator.call, calls), maxlen=0)
 
@@ -419,6 +423,13 @@ class BaseMLP(NetworkHTML, NetworkSummary, Suggestions, CallbackSupportMixin, Ba
         super().__setstate__(unpickled(type(self).__name__, state, self._pickled_attributes))
         if hasattr(self, "coefs_"):
             self._show(self._network())
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether there are weights. scikit-learn would look at the name of each attribute.
+
+        It asks for this in each call of `partial_fit`.
+        """
+        return "coefs_" in vars(self)
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags: sparse input is accepted, unless noise would make it dense."""

@@ -184,9 +184,11 @@ def as_targets(encoded: np.ndarray, dtype: Any) -> np.ndarray:
     ValueError
         If that dtype cannot hold them.
     """
+    if encoded.dtype.kind != "f" or encoded.dtype == dtype:
+        return encoded.astype(dtype, copy=False, order="C")
     with np.errstate(over="ignore"):
-        targets = encoded.astype(dtype, copy=False, order="C")
-    if targets.dtype != encoded.dtype and encoded.dtype.kind == "f" and not is_finite(targets):
+        targets = encoded.astype(dtype, order="C")
+    if not is_finite(targets):
         raise ValueError(
             f"y has values up to {np.abs(encoded).max():g}, but the largest number of {dtype}, the "
             f"dtype of X, is {np.finfo(dtype).max:g}. Scale y, or give X as float64."

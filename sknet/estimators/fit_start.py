@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from sknet.estimators.callbacks import SklearnCallbacks
 from sknet.estimators.data import GivenData
 from sknet.estimators.fit_outcome import attributes_of_records, curves_with
 from sknet.estimators.fitted_network import FlatParameters
-from sknet.estimators.parameters import hidden_activations, plain_numbers
+from sknet.estimators.parameters import hidden_activations
 from sknet.estimators.pickles import REBUILT
 from sknet.estimators.targets import Targets
 from sknet.initialization import draw_layer
@@ -199,16 +200,26 @@ def _digest(validation: Validation | None) -> str | None:
 
 
 def state_to_go_on(
-    model: Any, network: Network, records: Records, is_incremental: bool
+    state: Mapping[str, Any], params: np.ndarray, records: Records, is_incremental: bool
 ) -> TrainingState:
-    """Return what training continues from. `partial_fit` uses the optimiser of the call before."""
+    """Return what training continues from. `partial_fit` uses the optimiser of the call before.
+
+    Parameters
+    ----------
+    state : mapping of str to object
+        The model's attributes, as `plain_numbers` returns them.
+    params : ndarray of shape (n_parameters,)
+        The weights and biases to continue from.
+    records : Records
+    is_incremental : bool
+        Whether it is for `partial_fit`.
+    """
     from sknet._training.averaging import Averaging
     from sknet._training.contract import TrainingState
 
-    state, params = plain_numbers(vars(model)), network.params
-    if model.solver == "lbfgs":
+    if state["solver"] == "lbfgs":
         return TrainingState(None, None, records, state.get("t_", 0))
-    part = Optimizer.get(model.solver)
+    part = Optimizer.get(state["solver"])
     optimizer = state.get("_optimizer") if is_incremental else None
     # Weights of other sizes may have been set by hand, and the solver may have been changed.
     if type(optimizer) is not part or optimizer.slots.size != part.n_slots * params.size:

@@ -103,10 +103,8 @@ def plain_numbers(parameters: Mapping[str, Any]) -> dict[str, Any]:
     Python's numbers do not overflow, as ``np.int8(100)`` would when it is multiplied.
     They do not turn arrays into dtypes that kernels do not know, either.
     """
-    return {
-        name: _plain(value) if isinstance(value, np.generic) else value
-        for name, value in parameters.items()
-    }
+    changed = [name for name, value in parameters.items() if isinstance(value, np.generic)]
+    return {**parameters, **{name: _plain(parameters[name]) for name in changed}}
 
 
 def _plain(scalar: np.generic) -> Any:
@@ -192,8 +190,8 @@ def training_config(
     Parameters
     ----------
     parameters : mapping of str to object
-        An estimator's attributes. They are read as attributes rather than by
-        `get_params`, since subclasses may have other signatures.
+        An estimator's attributes, as `plain_numbers` returns them. They are read as
+        attributes rather than by `get_params`, since subclasses may have other signatures.
     n_rows : int
         Rows to train on.
     n_hidden : int
@@ -208,7 +206,6 @@ def training_config(
     """
     from sknet._training.contract import TrainingConfig
 
-    parameters = plain_numbers(parameters)
     early_stopping, restore_best = parameters["early_stopping"], parameters["restore_best"]
     restores = early_stopping if restore_best is None else restore_best
     return TrainingConfig(

@@ -81,8 +81,8 @@ class ClassTargets:
         if y.ndim != 1 or _has_objects(y):
             return None
         codes = np.searchsorted(self.classes, y)
-        codes[codes == len(self.classes)] = 0
-        return codes.reshape(-1, 1) if (self.classes[codes] == y).all() else None
+        found = self.classes.take(codes, mode="clip")  # none for what is above all classes
+        return codes.reshape(-1, 1) if (found == y).all() else None
 
     def encode_again(self, y: np.ndarray, *, same_classes: bool) -> np.ndarray:
         """Return what the loss takes, for labels of a later call.
