@@ -177,8 +177,8 @@ class Trainer:
         """Return copies, so that the trainer may be used again."""
         shown, best = self.predictor.network, early_stopping.best_params
         network = shown.with_params(shown.params.copy() if best is None else best)
-        optimizer = copy.copy(self.optimizer)
-        optimizer.slots = optimizer.slots.copy()
+        optimizer = object.__new__(type(self.optimizer))  # copy.copy takes ten times as long
+        vars(optimizer).update(vars(self.optimizer), slots=self.optimizer.slots.copy())
         averaging = self.averaging
         if averaging is not None:
             averaging = Averaging(averaging.decay, averaging.mean.copy(), averaging.last.copy())
@@ -199,7 +199,7 @@ class Trainer:
             and network.params.dtype == own.params.dtype
             and network.activations == own.activations
             and network.loss is own.loss
-            and np.array_equal(network.settings, own.settings)
+            and network.settings.tolist() == own.settings.tolist()
             and data.X.shape == runner.data.X.shape
             and data.targets.shape == runner.data.targets.shape
             and config.batch_size == runner.batch_size
