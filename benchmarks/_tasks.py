@@ -96,6 +96,33 @@ def prediction_tasks() -> Iterator[Task]:
         yield Task(f"digits, predict_proba, {title}, float64", run, lambda result: result)
 
 
+def stream_tasks() -> Iterator[Task]:
+    """Yield streams of calls of `partial_fit`, whose rows come in small batches."""
+    X, _, y, _ = load_small_digits("plain", 0)
+    n_calls = 100
+    for n in (32, 200):
+        starts = [k * n % (len(X) - n) for k in range(n_calls)]
+        for data in (X, X.astype("float32")):
+
+            def run(
+                library: ModuleType,
+                seed: int = 0,
+                shaken: bool = False,
+                data: np.ndarray = data,
+                n: int = n,
+                starts: list[int] = starts,
+            ) -> Any:
+                rows = data * (1 + np.finfo(data.dtype).eps) if shaken else data
+                model = library.MLPClassifier(random_state=seed)
+                for start in starts:
+                    batch = slice(start, start + n)
+                    model.partial_fit(rows[batch], y[batch], classes=range(10))
+                return model
+
+            name = f"digits, {n_calls} calls of partial_fit, {n} rows each, {data.dtype}"
+            yield Task(name, run, lambda model: model.loss_curve_, run)
+
+
 def grid_task() -> Task:
     """Return a search over 16 candidates in 5 folds, one after the other."""
     X, _, y, _ = load_small_digits("plain", 0)

@@ -22,7 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from _data import MissingDataError, load_mnist
-from _tasks import Task, digits_tasks, grid_task, mnist_tasks, other_tasks, prediction_tasks
+from _tasks import (
+    Task,
+    digits_tasks,
+    grid_task,
+    mnist_tasks,
+    other_tasks,
+    prediction_tasks,
+    stream_tasks,
+)
 from _timing import (
     Table,
     around_block,
@@ -100,7 +108,7 @@ def update(rows: list[list[str]], conditions: str, root: Path = ROOT) -> None:
 
 def tasks(options: argparse.Namespace) -> Iterator[Task]:
     """Return all tasks that the options ask for."""
-    groups = [digits_tasks(), other_tasks(), prediction_tasks()]
+    groups = [digits_tasks(), other_tasks(), prediction_tasks(), stream_tasks()]
     try:
         groups.insert(2, mnist_tasks(load_mnist(options.data, fetch=False)))
     except MissingDataError as error:
