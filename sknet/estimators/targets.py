@@ -8,7 +8,6 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_class_weight
@@ -20,7 +19,7 @@ from sklearn.utils.multiclass import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from sknet.estimators.user_warnings import warn_user
+from sknet.estimators.indicators import as_indicators, warn_of_one_hot
 from sknet.losses import Loss
 from sknet.metrics import d2_pinball_score
 
@@ -333,33 +332,6 @@ class NumericTargets:
 Targets = ClassTargets | NumericTargets
 
 
-def as_indicators(y: Any) -> np.ndarray:
-    """Return 1 where an indicator matrix has a label, and 0 elsewhere.
-
-    As in scikit-learn, every value other than 0 stands for a label. Different values
-    would therefore mean the same, so they are refused.
-
-    Parameters
-    ----------
-    y : {array-like, sparse matrix} of shape (n_samples, n_labels)
-
-    Raises
-    ------
-    ValueError
-        If y has negative values, or several values that are not 0.
-    """
-    y = y.toarray() if sp.issparse(y) else np.asarray(y)
-    is_present = y != 0
-    given = y[is_present]
-    if given.size and not 0 < given.min() == given.max():
-        raise ValueError(
-            f"y is an indicator matrix of the values {np.unique(y)}. It must have 0 where a label "
-            "is absent, and one positive value where it is present. Give y == value, where value "
-            "is the one that means that a label is present."
-        )
-    return is_present.astype(np.int64)
-
-
 def _has_objects(y: Any) -> bool:
     """Return whether labels are Python objects other than strings, which NumPy cannot sort."""
     return y.dtype == object and not all(isinstance(label, str) for label in y.flat)
@@ -398,7 +370,8 @@ def encode_labels(
         All classes, for the first call of `partial_fit`.
     """
     is_known, is_first_part = hasattr(model, "classes_"), False
-    if is_incremental and _check_partial_fit_first_call(model, classes):
+    is_checked = is_known and _are_equal(classes, model.classes_)
+    if is_incremental and not is_checked and _check_partial_fit_first_call(model, classes):
         ClassTargets.check_kind(y)
         model._label_binarizer = ClassTargets.of(y, classes).label_binarizer
         is_known = is_first_part = True
@@ -418,26 +391,17 @@ def encode_labels(
     return targets, encoded
 
 
-def warn_of_one_hot(targets: np.ndarray) -> None:
-    """Warn once about classes that are encoded as columns and fitted as separate labels.
+def _are_equal(classes: Any, known: Any) -> bool:
+    """Return whether classes are known, few, and of one type.
 
-    Two columns and single rows give no warning, since ordinary labels are too likely to
-    have exactly one 1 in each row there.
-
-    Parameters
-    ----------
-    targets : ndarray of shape (n_samples, n_targets)
-        As :meth:`ClassTargets.encode` returns them.
+    scikit-learn then needs not look at them, which takes longer than a batch. It warns of more.
     """
-    n_rows, n_columns = targets.shape
-    if n_rows > 1 and n_columns > 2 and (targets.sum(axis=1) == 1).all():
-        warn_user(
-            f"y is one-hot: it has {n_columns} columns, and every row has exactly one 1. It is "
-            f"fitted as {n_columns} labels that do not exclude each other (multilabel), as in "
-            f"scikit-learn. If each sample belongs to one of {n_columns} classes, give "
-            "y.argmax(axis=1).",
-            is_repeated=False,
-        )
+    if type(classes) is not np.ndarray:
+        if not (type(classes) in (list, tuple, range) and all(type(c) is int for c in classes)):
+            return False
+        classes = np.array(classes)
+    is_usual = classes.dtype.kind in "iuU" and 0 < classes.size <= 20
+    return is_usual and np.array_equal(classes, known)
 
 
 def fitted_targets(model: Any, state: Mapping[str, Any]) -> ClassTargets:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from comparisons import ATOL
 from factories import BOTH, classifier, regressor
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
-from snapshots import assert_unchanged, snapshot
+from snapshots import assert_same, assert_unchanged, snapshot
 
 from sknet import MLPClassifier
 from sknet.optimizers import Optimizer
@@ -163,3 +166,121 @@ def test_validation_may_be_skipped(iris, monkeypatch):
     model.partial_fit(X, y)
     with config_context(skip_parameter_validation=True):
         model.set_params(alpha=0.5).partial_fit(X, y)
+
+
+# Classes that are given in each call.
+
+CLASSES = {
+    "array": np.arange(3),
+    "list": [0, 1, 2],
+    "tuple": (0, 1, 2),
+    "range": range(3),
+    "in another order": [2, 0, 1],
+    "twice": [0, 0, 1, 2],
+    "as floats": [0.0, 1.0, 2.0],
+    "as text": ["0", "1", "2"],
+    "text and numbers": [0, 1, "2"],
+    "too few": [0, 1],
+    "too many": range(4),
+    "others": np.arange(1, 4),
+    "none": [],
+    "a column": np.arange(3).reshape(3, 1),
+    "one number": np.array(3),
+    "lists of other lengths": [[0], [1, 2]],
+}
+
+
+@pytest.mark.parametrize("form", CLASSES)
+def test_classes_are_checked_as_in_scikit_learn(form, iris):
+    errors = []
+    for library in BOTH:
+        model, X, y = begun(iris, library, n=1)
+        try:
+            model.partial_fit(X, y, classes=CLASSES[form])
+            errors.append(None)
+        except Exception as error:
+            errors.append((type(error), str(error)))
+    assert errors[0] == errors[1]
+
+
+@pytest.mark.parametrize("form", ["array", "list", "tuple", "range"])
+def test_known_classes_are_not_examined_again(form, iris, monkeypatch):
+    model, X, y = begun(iris)
+    name = "sknet.estimators.targets._check_partial_fit_first_call"
+    monkeypatch.setattr(name, lambda *_: pytest.fail("examines"))
+    model.partial_fit(X, y, classes=CLASSES[form])
+
+
+# What is kept from one call to the next.
+
+
+def double_in_place(model):
+    model.coefs_[0] *= 2
+
+
+def replace_weights(model):
+    model.coefs_ = [2 * W for W in model.coefs_]
+
+
+def replace_biases(model):
+    model.intercepts_ = [b + 1 for b in model.intercepts_]
+
+
+def fail(model):
+    X = np.full((50, 4), 0.1)
+    X[-1, -1] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        model.partial_fit(X, np.zeros(50, int))
+
+
+CHANGES = {
+    "nothing": lambda model: None,
+    "weights in place": double_in_place,
+    "other weights": replace_weights,
+    "other biases": replace_biases,
+    "a call that fails": fail,
+    "alpha": lambda model: model.set_params(alpha=1.0),
+    "solver": lambda model: model.set_params(solver="sgd"),
+    "batch_size": lambda model: model.set_params(batch_size=7),
+    "shuffle": lambda model: model.set_params(shuffle=False),
+    "dropout": lambda model: model.set_params(dropout=0.3),
+    "label_smoothing": lambda model: model.set_params(label_smoothing=0.1),
+    "n_jobs": lambda model: model.set_params(n_jobs=2),
+    "another dtype": lambda model: model.set_params(tol=1e-3).__setattr__(
+        "coefs_", [W.astype(np.float32) for W in model.coefs_]
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_stream_goes_on_as_one_of_copies(change, iris):
+    """A copy keeps nothing ready for the next call, and every call must give it the same bits."""
+    X, y = iris
+    order = np.random.RandomState(0).permutation(len(y))
+    batches = [order[:50], order[50:100], order[:32], order[100:], order[32:64]]
+    model = classifier(ema_decay=0.9).partial_fit(X, y, classes=[0, 1, 2])
+    fresh = pickle.loads(pickle.dumps(model))
+    for k, rows in enumerate(2 * batches):
+        if k == 4:
+            CHANGES[change](model)
+            CHANGES[change](fresh)
+        model.partial_fit(X[rows], y[rows])
+        fresh = pickle.loads(pickle.dumps(fresh.partial_fit(X[rows], y[rows])))
+        assert_array_equal(model.predict_proba(X), fresh.predict_proba(X))
+    assert_same(model.__getstate__(), fresh.__getstate__())
+
+
+def test_streams_of_several_threads_are_those_of_one(digits):
+    """Each thread has a model of its own. All of them use what threads keep."""
+    X, y = digits
+
+    def stream(seed):
+        model = MLPClassifier((20,), random_state=seed, dropout=0.1)
+        for k in range(30):
+            rows = slice(10 * k, 10 * k + 32)
+            model.partial_fit(X[rows], y[rows], classes=range(10))
+        return model.predict_proba(X)
+
+    expected = [stream(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        assert_array_equal(list(pool.map(stream, range(4))), expected)
