@@ -17,6 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
 from snapshots import assert_same_weights, assert_unchanged, snapshot
 
 from sknet import MLPClassifier, MLPRegressor
@@ -489,3 +490,13 @@ def test_a_part_of_the_user_may_be_defined_again(digits):
         hidden = factor * (X @ model.coefs_[0] + model.intercepts_[0])
         scores = hidden @ model.coefs_[1] + model.intercepts_[1]
         np.testing.assert_allclose(model.decision_function(X), scores, rtol=1e-12, atol=1e-12)
+
+
+def test_weights_make_an_estimator_fitted():
+    """Other attributes that end in an underscore do not, since nothing can be predicted."""
+    model = MLPClassifier()
+    model.classes_ = np.arange(3)
+    with pytest.raises(NotFittedError):
+        check_is_fitted(model)
+    model.coefs_, model.intercepts_ = [np.zeros((4, 3))], [np.zeros(3)]
+    check_is_fitted(model)
