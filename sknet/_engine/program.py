@@ -232,8 +232,8 @@ else:
     def point_to(typing_context: Any, program: Any, place: Any, numbers: Any) -> Any:
         """Let the instruction at a place read its first array from other memory.
 
-        The memory must hold as many numbers, and they must be contiguous and of the dtype
-        that the array had.
+        The numbers must be as many as the array had, of its dtype, and contiguous. Compiled
+        code does not check this. Plain Python does.
         """
 
         def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:

@@ -95,7 +95,11 @@ class Predictor:
         n_jobs: int | None,
         only_finite: bool,
     ) -> tuple[np.ndarray, bool]:
-        """Return scores, and whether no part of X has kept them from being complete."""
+        """Return scores, and whether they are complete.
+
+        They are not if `only_finite` is set and a number in X is not finite, or if the sum
+        of its numbers overflows.
+        """
         layout, n = self.network.layout, n_rows(X)
         if rows is not ALL_ROWS:
             check_rows(rows, n)
@@ -199,7 +203,11 @@ class _ForwardPass:
 
 @kernel
 def predict_rows(X, rows, out, first, n, only_finite, data, index, scores, instructions, ends):
-    """Predict n rows of X. They are copied into `data` where the program cannot read them in X."""
+    """Predict n rows of X, and return whether all of them were predicted.
+
+    The program reads the rows where they are in X. If they are a choice of rows, or of another
+    dtype than the network, they are copied into `data` first.
+    """
     chunk = index.size
     fan_in, fan_out = data.size // chunk, scores.size // chunk
     is_copied = rows.size > 0 or X.itemsize != data.itemsize

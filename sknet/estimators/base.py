@@ -399,6 +399,7 @@ class BaseMLP(NetworkHTML, NetworkSummary, Suggestions, CallbackSupportMixin, Ba
         predictor = self._predictor(state)
         network, n_jobs = predictor.network, self.n_jobs
         if is_plain(X, network.params.dtype, network.layout.units[0], state):
+            # scikit-learn's checks would take several times as long as predicting a row.
             scores = predictor.scores_if_finite(read_only(X), link=link, n_jobs=n_jobs)
             if scores is not None:
                 return scores, state
@@ -425,9 +426,10 @@ class BaseMLP(NetworkHTML, NetworkSummary, Suggestions, CallbackSupportMixin, Ba
             self._show(self._network())
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Return whether there are weights. scikit-learn would look at the name of each attribute.
+        """Return whether there are weights.
 
-        It asks for this in each call of `partial_fit`.
+        scikit-learn asks for this in each call of `partial_fit`. By itself, it would look at the
+        names of all attributes.
         """
         return "coefs_" in vars(self)
 

@@ -33,10 +33,10 @@ class GivenData(NamedTuple):
 
 
 def is_plain(X: Any, dtype: Any, n_features: int | None, attributes: Mapping[str, Any]) -> bool:
-    """Return whether X, if it is finite, is what `validate_data` would return.
+    """Return whether `validate_data` would return X itself, provided that all of it is finite.
 
-    `validate_data` then need not be called. Any other X goes through it, and it converts X,
-    warns or raises an error.
+    Any other X goes through `validate_data`, which converts it, warns or raises an
+    error.
     """
     return (
         type(X) is np.ndarray

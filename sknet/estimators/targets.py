@@ -392,9 +392,10 @@ def encode_labels(
 
 
 def _are_equal(classes: Any, known: Any) -> bool:
-    """Return whether classes are known, few, and of one type.
+    """Return whether classes are certainly the known ones.
 
-    scikit-learn then needs not look at them, which takes longer than a batch. It warns of more.
+    scikit-learn then need not examine them, which takes longer than to train on a small batch.
+    It may warn of more than 20 classes.
     """
     if type(classes) is not np.ndarray:
         if not (type(classes) in (list, tuple, range) and all(type(c) is int for c in classes)):
