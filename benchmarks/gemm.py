@@ -24,7 +24,7 @@ from _peak import peak
 from _problems import PROBLEMS
 from _timing import Table, loops_for, machine, one_thread, seconds, warn_of_environment
 
-from sknet._engine.gemm import product, scratch_size
+from sknet._engine.gemm import COPY_BYTES, NOTHING, product, scratch_size
 from sknet._engine.program import Program, execute
 
 SQUARES = (16, 32, 64, 128, 256, 512, 1024)
@@ -90,9 +90,9 @@ def measure(shape: Shape, dtype: str, repeats: int) -> list[list[float]]:
     A = A.astype(dtype).T if shape.transposed else A.astype(dtype)
     B = random.normal(size=(shape.k, shape.n)).astype(dtype)
     bias, out = np.zeros(shape.n, dtype), np.empty((shape.m, shape.n), dtype)
-    scratch = np.empty(scratch_size(shape.m, out.itemsize), dtype)
+    scratch = np.empty(scratch_size(shape.m, out.itemsize) + COPY_BYTES // out.itemsize, dtype)
     program = Program(out.dtype)
-    program.add(product, A, B, bias, scratch, out)
+    program.add(product, A, B, bias, NOTHING, scratch, out)
     functions: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
         (repeat_tile, (program.finish().instructions, out[0])),
         (repeat_dot, (A, B, out)),
