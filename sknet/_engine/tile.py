@@ -298,7 +298,7 @@ def _fetch() -> Any:
             with for_range_slice(builder, begin, end, emit.integer(1), INT64) as (n, _):
                 first = emit.address(b.data, builder.add(start, builder.mul(n, stride)))
                 with for_range_slice(builder, zero, n_bytes, line, INT64) as (offset, _):
-                    emit.prefetch(emit.address(first, offset))
+                    emit.prefetch(emit.address(first, offset), 2)
             return context.get_dummy_value()
 
         return types.void(B, intp, intp, intp, intp, intp), codegen
