@@ -21,7 +21,7 @@ from sknet._engine.tile import (
     pack_rows,
     rest_tile,
     row_tile,
-    tile,
+    tiles,
 )
 
 # The depth is split into blocks of at most this size. A panel of B, two vectors wide, then stays
@@ -119,8 +119,8 @@ def product(
                     right, b_row, b_column = panel, 0, 0
                 if m == 1:
                     row_tile(
-                        A, 0, first, depth, right, b_row, b_column, bias, sums, out, 0, j, 1,
-                        width, is_first, is_last,
+                        A, 0, first, 0, 0, depth, right, b_row, b_column, bias, sums, out, 0, j,
+                        1, width, is_first, is_last,
                     )  # fmt: skip
                     continue
                 # Of the next panel, each tile fetches a share of its rows, or contiguous columns.
@@ -132,7 +132,8 @@ def product(
                     if transposed:
                         n_lines, length = length, n_lines
                     share = n_lines // max(1, n_tiles) + 1
-                for t in range(n_tiles):
+                n_at_once = 1 if n_lines > 0 or piece < later.size else max(1, n_tiles)
+                for t in range(0, n_tiles, n_at_once):
                     begin = t * share
                     if begin < n_lines:
                         fetch(B, next_first, next_j, begin, min(begin + share, n_lines), length)
@@ -144,14 +145,16 @@ def product(
                         if offset >= later[0]:
                             piece, offset = piece + 1, 0
                     i = top + t * TILE_ROWS
-                    a_row, a_column = (0, t * k + first) if n_copied > 0 else (i, first)
-                    tile(
-                        left, a_row, a_column, depth, right, b_row, b_column, bias, sums, out, i, j,
-                        TILE_ROWS, width, is_first, is_last,
+                    a_row, a_column, rows_apart, columns_apart = i, first, TILE_ROWS, 0
+                    if n_copied > 0:
+                        a_row, a_column, rows_apart, columns_apart = 0, t * k + first, 0, k
+                    tiles(
+                        left, a_row, a_column, rows_apart, columns_apart, depth, right, b_row,
+                        b_column, bias, sums, out, i, j, n_at_once, width, is_first, is_last,
                     )  # fmt: skip
                 for i in range(top + n_tiles * TILE_ROWS, bottom, REST_ROWS):
                     rest_tile(
-                        A, i, first, depth, right, b_row, b_column, bias, sums, out, i, j,
+                        A, i, first, 0, 0, depth, right, b_row, b_column, bias, sums, out, i, j,
                         min(REST_ROWS, bottom - i), width, is_first, is_last,
                     )  # fmt: skip
 

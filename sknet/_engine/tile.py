@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numba
 from llvmlite import binding
 from numba import types
-from numba.core.cgutils import for_range_slice, unpack_tuple
+from numba.core.cgutils import for_range, for_range_slice, unpack_tuple
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
@@ -57,15 +57,17 @@ TILE_COLUMNS = (
 )
 
 
-def _tile(n_rows: int, choices: Sequence[_Columns], *, clamped: bool = False) -> Any:
-    """Define an intrinsic that computes one tile of C = A B + bias, over one block of the depth.
+def _tiles(n_rows: int, choices: Sequence[_Columns], *, clamped: bool = False) -> Any:
+    """Define an intrinsic that computes tiles of C = A B + bias, over one block of the depth.
 
-    The tile has `n_rows` rows of C from row i on, and `width` columns from column
-    j on. The block has `depth` columns of A, from row `a_row` and column
-    `a_column` on, and the columns of the tile in `depth` rows of B, from row
-    `b_row` and column `b_column` on. It must not be empty. With `clamped`, only
-    the first `n_left` rows count, and the last of these is computed in place of
-    the others.
+    There are `n` tiles, one below the other, of `n_rows` rows each. The first one
+    begins at row i of C and row `a_row` of A. Each has `width` columns of C from
+    column j on. The block has `depth` columns of A from column `a_column` on, and
+    the columns of the tiles in `depth` rows of B, from row `b_row` and column
+    `b_column` on. It must not be empty. In A, a tile begins `rows_apart` rows and
+    `columns_apart` columns behind the one before. With `clamped`, there is one tile
+    with `n` rows that count, and the last of these is computed in place of the
+    others.
 
     The first block starts with the bias, and each other block with the sums of
     the block before. The last block writes its sums to C, and each other block
@@ -75,63 +77,64 @@ def _tile(n_rows: int, choices: Sequence[_Columns], *, clamped: bool = False) ->
     """
     if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
 
-        def plain_tile(
-            A: Any, a_row: int, a_column: int, depth: int, B: Any, b_row: int, b_column: int,
-            bias: Any, partial_sums: Any, C: Any, i: int, j: int, n_left: int, width: int,
-            is_first: bool, is_last: bool,
+        def plain_tiles(
+            A: Any, a_row: int, a_column: int, rows_apart: int, columns_apart: int, depth: int,
+            B: Any, b_row: int, b_column: int, bias: Any, partial_sums: Any, C: Any, i: int, j: int,
+            n: int, width: int, is_first: bool, is_last: bool,
         ) -> None:  # fmt: skip
-            rows = n_left if clamped else n_rows
-            sums = partial_sums[i : i + rows, :width]
-            a_block = A[a_row : a_row + rows, a_column : a_column + depth]
-            value = a_block @ B[b_row : b_row + depth, b_column : b_column + width]
-            value += bias[j : j + width] if is_first else sums
-            (C[i : i + rows, j : j + width] if is_last else sums)[...] = value
+            b_block = B[b_row : b_row + depth, b_column : b_column + width]
+            height = n if clamped else n_rows
+            for t in range(1 if clamped else n):
+                rows = slice(i + t * n_rows, i + t * n_rows + height)
+                row, column = a_row + t * rows_apart, a_column + t * columns_apart
+                sums = partial_sums[rows, :width]
+                value = A[row : row + height, column : column + depth] @ b_block
+                value += bias[j : j + width] if is_first else sums
+                (C[rows, j : j + width] if is_last else sums)[...] = value
 
-        return plain_tile
+        return plain_tiles
 
     @intrinsic
-    def tile(
+    def tiles(
         typing_context: Any,
-        A: Any, a_row: Any, a_column: Any, depth: Any, B: Any, b_row: Any, b_column: Any,
-        bias: Any, partial_sums: Any, C: Any, i: Any, j: Any, n_left: Any, width: Any,
-        is_first: Any, is_last: Any,
+        A: Any, a_row: Any, a_column: Any, rows_apart: Any, columns_apart: Any, depth: Any,
+        B: Any, b_row: Any, b_column: Any, bias: Any, partial_sums: Any, C: Any, i: Any, j: Any,
+        n: Any, width: Any, is_first: Any, is_last: Any,
     ) -> Any:  # fmt: skip
         def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
             a, b, start, sums, c = (
-                make_array(sig.args[n])(context, builder, arguments[n]) for n in (0, 4, 7, 8, 9)
+                make_array(sig.args[n])(context, builder, arguments[n]) for n in (0, 6, 9, 10, 11)
             )
-            a_row, a_column, depth, b_row, b_column, i, j, n_left, width, is_first, is_last = (
-                arguments[n] for n in (1, 2, 3, 5, 6, 10, 11, 12, 13, 14, 15)
+            a_row, a_column, rows_apart, columns_apart, depth, b_row, b_column = (
+                arguments[n] for n in (1, 2, 3, 4, 5, 7, 8)
             )
+            i, j, n, width, is_first, is_last = arguments[12:]
             (a_down, a_right), (b_down, _), (sums_down, _), (c_down, _) = (
                 unpack_tuple(builder, x.strides) for x in (a, b, sums, c)
             )
             emit = VectorBuilder(builder, A.dtype.bitwidth)
-            item = emit.integer(emit.itemsize)
-            rows = [emit.integer(r) for r in range(n_rows)]
+            item, height = emit.integer(emit.itemsize), emit.integer(n_rows)
+            rows, n_tiles = [emit.integer(r) for r in range(n_rows)], n
             if clamped:
-                last = builder.sub(n_left, emit.integer(1))
+                last, n_tiles = builder.sub(n, emit.integer(1)), emit.integer(1)
                 rows = [rows[0], *(emit.minimum(r, last) for r in rows[1:])]
 
-            def rows_from(first: Any, stride: Any) -> list[Any]:
-                return [emit.address(first, builder.mul(r, stride)) for r in rows]
-
             a_first = emit.address(a.data, emit.offset((a_row, a_down), (a_column, a_right)))
+            a_apart = emit.offset((rows_apart, a_down), (columns_apart, a_right))
             b_first = emit.address(b.data, emit.offset((b_row, b_down), (b_column, item)))
             c_first = emit.address(c.data, emit.offset((i, c_down), (j, item)))
             bias_first = emit.address(start.data, builder.mul(j, item))
             sums_first = emit.address(sums.data, builder.mul(i, sums_down))
-            sources = rows_from(
-                builder.select(is_first, bias_first, sums_first),
-                builder.select(is_first, emit.integer(0), sums_down),
+            source = builder.select(is_first, bias_first, sums_first)
+            source_down = builder.select(is_first, emit.integer(0), sums_down)
+            target = builder.select(is_last, c_first, sums_first)
+            target_down = builder.select(is_last, c_down, sums_down)
+            source_offsets, target_offsets, a_offsets = (
+                [builder.mul(r, stride) for r in rows]
+                for stride in (source_down, target_down, a_down)
             )
-            targets = rows_from(
-                builder.select(is_last, c_first, sums_first),
-                builder.select(is_last, c_down, sums_down),
-            )
-            # The first of each GROUP of rows of A has a pointer, the others are so far from it.
-            leaders = rows_from(a_first, a_down)[::GROUP]
-            distances = [emit.opaque(builder.mul(r, a_down)) for r in rows[1:GROUP]]
+            # Of rows of A, the first of each GROUP has a pointer. The others are so far from it.
+            distances = [emit.opaque(offset) for offset in a_offsets[1:GROUP]]
             a_step = emit.opaque(a_right)
 
             def append(columns: _Columns) -> None:
@@ -161,27 +164,37 @@ def _tile(n_rows: int, choices: Sequence[_Columns], *, clamped: bool = False) ->
                         for v, (e, _, _) in enumerate(vectors):
                             total = totals[r * n_vectors + v]
                             results.append(e.fma(e.first_lanes(x), b_vectors[v], total))
-                    steps = [b_down, *[a_step] * len(leaders)]
+                    steps = [b_down, *[a_step] * (n_pointers - 1)]
                     for p, stride in enumerate(steps):
                         pointers[p] = emit.opaque(emit.address(pointers[p], stride))
                     return [*pointers, *results]
 
-                values = [b_first, *leaders, *(x for row in sources for x in load(row))]
-                n_pointers = 1 + len(leaders)
                 n_turns = builder.ashr(depth, emit.integer(UNROLLED.bit_length() - 1))
-                values = emit.repeat(n_turns, UNROLLED, step, values)
                 n_rest = builder.and_(depth, emit.integer(UNROLLED - 1))
-                totals = emit.repeat(n_rest, 1, step, values)[n_pointers:]
-                for r, row in enumerate(targets):
-                    for v, (e, at, mask) in enumerate(vectors):
-                        e.store(totals[r * n_vectors + v], e.address(row, at), mask)
+                with for_range(builder, n_tiles) as loop:
+                    top = builder.mul(loop.index, height)
+                    from_row = emit.address(source, builder.mul(top, source_down))
+                    to_row = emit.address(target, builder.mul(top, target_down))
+                    a_tile = emit.address(a_first, builder.mul(loop.index, a_apart))
+                    leaders = [emit.address(a_tile, offset) for offset in a_offsets[::GROUP]]
+                    totals = [
+                        x for offset in source_offsets for x in load(emit.address(from_row, offset))
+                    ]
+                    n_pointers = 1 + len(leaders)
+                    values = [b_first, *leaders, *totals]
+                    values = emit.repeat(n_turns, UNROLLED, step, values)
+                    totals = emit.repeat(n_rest, 1, step, values)[n_pointers:]
+                    for r, offset in enumerate(target_offsets):
+                        row = emit.address(to_row, offset)
+                        for v, (e, at, mask) in enumerate(vectors):
+                            e.store(totals[r * n_vectors + v], e.address(row, at), mask)
 
-            end = builder.append_basic_block("tile.end")
+            end = builder.append_basic_block("tiles.end")
             for columns in choices[:-1]:
                 room = columns.n_whole * emit.lanes + columns.n_masked * emit.lanes // columns.part
                 room -= 0 if columns.part > 1 or columns.n_whole == 0 else 1
                 fits = builder.icmp_signed("<=", width, emit.integer(room))
-                yes, no = (builder.append_basic_block(name) for name in ("tile.fits", "tile.else"))
+                yes, no = (builder.append_basic_block(name) for name in ("tiles.fit", "tiles.else"))
                 builder.cbranch(fits, yes, no)
                 builder.position_at_end(yes)
                 append(columns)
@@ -193,12 +206,12 @@ def _tile(n_rows: int, choices: Sequence[_Columns], *, clamped: bool = False) ->
             return context.get_dummy_value()
 
         argument_types = (
-            A, intp, intp, intp, B, intp, intp, bias, partial_sums, C, intp, intp, intp, intp,
-            types.boolean, types.boolean,
+            A, intp, intp, intp, intp, intp, B, intp, intp, bias, partial_sums, C, intp, intp, intp,
+            intp, types.boolean, types.boolean,
         )  # fmt: skip
         return types.void(*argument_types), codegen
 
-    return tile
+    return tiles
 
 
 def _pack(*, transposed: bool) -> Any:
@@ -326,9 +339,9 @@ def _fetch_memory() -> Any:
     return fetch_memory
 
 
-tile = _tile(TILE_ROWS, TILE_COLUMNS)
-rest_tile = _tile(REST_ROWS, [_Columns(0, 2)], clamped=True)
-row_tile = _tile(1, [_Columns(0, 1), _Columns(0, ROW_VECTORS)])
+tiles = _tiles(TILE_ROWS, TILE_COLUMNS)
+rest_tile = _tiles(REST_ROWS, [_Columns(0, 2)], clamped=True)
+row_tile = _tiles(1, [_Columns(0, 1), _Columns(0, ROW_VECTORS)])
 pack_rows = _pack(transposed=False)
 pack_columns = _pack(transposed=True)
 fetch = _fetch()
