@@ -46,15 +46,15 @@ from adapters import NAMES
 
 BLOCK = "peers"
 LEGEND = (
-    "Time relative to sknet: median over pairs run in turn, [least-greatest]; above 1 sknet is "
-    "faster. Numbers of epochs: of a training from fresh weights, whose time is divided by them, "
-    "with all that a training costs once. "
-    "Share of peak: operations of the matrix products alone, over what a loop of nothing but "
-    "vector multiply-adds reaches. Peak memory: of the process, libraries and data included. "
-    "Share of peak and training accuracy are those of the longest training, so the accuracy shows "
-    "that all have done the same work. No "
-    "training: a trainer that does nothing, so its time is what the measurement itself takes, and "
-    "its memory that of Python, NumPy and the data."
+    "Ms per epoch: each training starts from fresh weights, and its time, with all that a training "
+    "costs once, is divided by its number of epochs. Time relative to sknet: median over pairs run "
+    "in turn, [least-greatest]; above 1 sknet is faster. Share of peak: operations of the matrix "
+    "products alone, over what a loop of nothing but vector multiply-adds reaches. Peak memory: of "
+    "the process, libraries and data included. Training accuracy: after the epochs that were "
+    "timed, so that all have done the same work. Where there are two numbers of epochs, share of "
+    "peak and accuracy are those of the larger one. No training: a trainer that does nothing, so "
+    "its time is what the measurement itself takes, and its memory that of Python, NumPy and the "
+    "data."
 )
 # Threads of OpenMP spin for a while after their work: let them come to rest.
 REST = 0.3
