@@ -13,7 +13,7 @@ from chart import COLOURS, INK, OURS, STYLE
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 LEAST, MOST = 0.05, 100.0  # operations per byte
 MARKERS = "oDs^vPX"
@@ -96,6 +96,7 @@ def draw(
             axes.grid(color=rule, linewidth=0.6)
             axes.set_axisbelow(True)
             axes.tick_params(which="both", length=0, colors=faint)
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             for axis in (axes.xaxis, axes.yaxis):
                 axis.set_major_formatter(StrMethodFormatter("{x:g}"))
                 axis.set_minor_formatter(NullFormatter())
