@@ -117,9 +117,8 @@ class Process:
             raise FailedError(self._errors.read()[-2000:].strip())
         return json.loads(line)
 
-    def seconds_per_epoch(self) -> float:
-        """Train the problem's epochs from fresh weights; return the seconds of one."""
-        epochs = self.problem.epochs
+    def seconds_per_epoch(self, epochs: int) -> float:
+        """Train that many epochs from fresh weights; return the seconds of one."""
         return self._ask("train", epochs=epochs)["seconds"] / epochs
 
     def finish(self) -> dict[str, float]:

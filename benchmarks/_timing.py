@@ -8,13 +8,13 @@ import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg  # noqa: F401  loads the BLAS that Numba calls, so that it is limited as well
+from _processor import processor
 from threadpoolctl import threadpool_info, threadpool_limits
 
 LEAST_SECONDS = 0.02  # what takes less is repeated within a measurement
@@ -111,16 +111,6 @@ def warn_of_environment() -> None:
             )
 
 
-def cpu_model() -> str:
-    """Return the processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # not Linux
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def versions() -> str:
     """Return the versions of all that matters."""
     import sknet
@@ -137,7 +127,7 @@ def versions() -> str:
 
 def machine() -> str:
     """Return the processor, its cores, the system, and the versions."""
-    cpu = f"{cpu_model()}, {os.cpu_count()} cores, {platform.system()}"
+    cpu = f"{processor().name}, {os.cpu_count()} cores, {platform.system()}"
     return f"{cpu}; {versions()}"
 
 
@@ -176,11 +166,3 @@ def as_markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table, all columns but the first one aligned to the right."""
     rule = ["---"] + ["---:"] * (len(titles) - 1)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (titles, rule, *rows))
-
-
-def around_block(page: Path, begin: str, end: str) -> tuple[str, str]:
-    """Return the text of a page before and after the block between two marks."""
-    text = page.read_text(encoding="utf-8")
-    if text.count(begin) != 1 or text.count(end) != 1:
-        raise SystemExit(f"error: {page} must hold {begin} and {end}, once each")
-    return text.partition(begin)[0], text.partition(end)[2]

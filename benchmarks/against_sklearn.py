@@ -8,8 +8,8 @@ Usage::
     python benchmarks/against_sklearn.py --grid --update     # rewrites the tables of the pages
 
 MNIST takes part where ``--data`` or the environment variable SKNET_DATA says
-where it is. ``--update`` writes the whole table into ``docs/performance.md``
-and a few of its rows into the README, between the marks `BEGIN` and `END`.
+where it is. ``--update`` writes the whole table into the page of this processor in
+``docs/performance``, and a few of its rows into the README.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from _data import MissingDataError, load_mnist
+from _pages import ROOT, page_here, read_block, write_block
 from _tasks import (
     Task,
     digits_tasks,
@@ -33,7 +34,6 @@ from _tasks import (
 )
 from _timing import (
     Table,
-    around_block,
     as_markdown,
     largest_difference,
     loops_for,
@@ -48,8 +48,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 import sknet
 
-BEGIN, END = "<!-- benchmark: begin -->", "<!-- benchmark: end -->"
-ROOT = Path(__file__).resolve().parents[1]
+BLOCK = "benchmark"
+README = ROOT / "README.md"
 # The rows of the README: defaults, a deeper net, a regression, a larger net, a search.
 FEW = (
     "digits, all defaults, float64",
@@ -87,23 +87,13 @@ def legend_of_few(rows: list[list[str]]) -> str:
     )
 
 
-def update(rows: list[list[str]], conditions: str, root: Path = ROOT) -> None:
-    """Write all rows into the page on performance, and a few of them into the README."""
+def update(rows: list[list[str]], conditions: str, page: Path, readme: Path) -> None:
+    """Write all rows into the page of a processor, and a few of them into the README."""
     columns = [title.removesuffix(" [range]") for title in COLUMNS]
     few = [[cell.partition(" [")[0] for cell in row] for row in rows if row[0] in FEW]
     date_and_machine = f"{conditions.partition(';')[0]}."
-    for page, *parts in (
-        (root / "docs" / "performance.md", as_markdown(list(COLUMNS), rows), LEGEND, conditions),
-        (
-            root / "README.md",
-            as_markdown(columns, few),
-            legend_of_few(rows),
-            date_and_machine,
-        ),
-    ):
-        before, after = around_block(page, BEGIN, END)
-        block = "\n\n".join([BEGIN, *parts, END])
-        page.write_text(f"{before}{block}{after}", encoding="utf-8")
+    write_block(page, BLOCK, as_markdown(list(COLUMNS), rows), LEGEND, conditions)
+    write_block(readme, BLOCK, as_markdown(columns, few), legend_of_few(rows), date_and_machine)
 
 
 def tasks(options: argparse.Namespace) -> Iterator[Task]:
@@ -160,15 +150,17 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5, help="pairs at least (default 5)")
     parser.add_argument("--markdown", action="store_true", help="print the Markdown as well")
     parser.add_argument(
-        "--update", action="store_true", help="rewrite the tables of README and docs/performance.md"
+        "--update",
+        action="store_true",
+        help="rewrite the tables of the README and of the page of this processor",
     )
     options = parser.parse_args()
     if options.update:
         if options.only or not options.grid:
             parser.error("--update writes the whole table: give --grid, leave out --only")
         # An unfit page is to be known before measuring, not after.
-        for page in ("README.md", "docs/performance.md"):
-            around_block(ROOT / page, BEGIN, END)
+        for page in (README, page_here()):
+            read_block(page, BLOCK)
     return options
 
 
@@ -197,7 +189,7 @@ def main() -> None:
     if options.markdown:
         print(f"\n{as_markdown(list(COLUMNS), rows)}\n\n{LEGEND}\n\n{conditions}\n")
     if options.update:
-        update(rows, conditions)
+        update(rows, conditions, page_here(), README)
 
 
 if __name__ == "__main__":

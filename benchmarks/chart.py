@@ -1,12 +1,13 @@
-"""The bar chart of the README: other libraries' times relative to sknet's, from the page's tables.
+"""The bar chart of the README, and the overview of ``docs/performance.md``.
 
 Usage::
 
-    python benchmarks/chart.py            # draws docs/peers-light.svg and docs/peers-dark.svg
-    python benchmarks/chart.py --check    # exits with 1 if these two show anything else
+    python benchmarks/chart.py            # docs/peers-light.svg, docs/peers-dark.svg, the overview
+    python benchmarks/chart.py --check    # exits with 1 if these show anything else
 
-Nothing is measured here. The figures are those that ``peers.py`` has written
-into ``docs/performance.md``: the tables of one thread.
+Nothing is measured here. The figures are those that ``peers.py`` has written into the
+pages of ``docs/performance``. The overview has a table for each of these pages. The chart
+shows the page that was measured last, and of it five networks with one thread.
 """
 
 from __future__ import annotations
@@ -19,12 +20,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib
+from _pages import ROOT, read_block, write_block
+from _timing import as_markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-ROOT = Path(__file__).resolve().parents[1]
+BLOCK = "overview"
 OURS = "sknet"
+CHARTED = (
+    "digits 64-100-10, batch 200, float64",
+    "digits 64-100-10, batch 200, float32",
+    "digits 64-128-64-10, batch 32, float32",
+    "MNIST 784-128-10, batch 128, float32",
+    "MNIST 784-1024-1024-10, batch 256, float32",
+)
+IN_OVERVIEW = ("scikit-learn", "PyTorch", "JAX")
 # Each library's colour on a light and on a dark page. Dark and light ones take turns, so that
 # neighbours differ without any hue, and the bars stand in the order of the legend.
 COLOURS = {
@@ -49,7 +60,9 @@ class Task(NamedTuple):
     """One table: what was trained, and each library's time relative to sknet's."""
 
     name: str
+    threads: str
     ratios: dict[str, float]
+    share: str
 
     @property
     def label(self) -> str:
@@ -60,32 +73,82 @@ class Task(NamedTuple):
         return f"{data}, {dtype}\n{units}\n{batch}"
 
 
-def read(page: str) -> tuple[list[Task], str]:
-    """Return the tasks of one thread, and the sentence that names date and machine.
+class Page(NamedTuple):
+    """The tables of a processor, and the sentence that names date and machine."""
 
-    PyTorch has two lines in each table, with and without ``torch.compile``.
-    The chart shows the faster one.
+    path: Path
+    tasks: list[Task]
+    measured: str
+
+    @property
+    def date(self) -> str:
+        """The day of the measurement, in digits from the year to the day."""
+        return re.match(r"Measured on ([\d-]+)", self.measured)[1]
+
+
+def read_table(name: str, threads: str, table: str) -> Task:
+    """Return what a table says of the longest training, whose columns are the last ones.
+
+    PyTorch has two lines, with and without ``torch.compile``. The faster one counts.
     """
-    block = re.search(r"<!-- peers: begin -->(.*)<!-- peers: end -->", page, re.DOTALL)[1]
-    tasks = []
-    for name, table in re.findall(
-        r"^\*\*([^*\n]+), 1 thread\*\*(.*?)(?=^\*\*|\Z)", block, re.M | re.S
-    ):
-        ratios: dict[str, float] = {}
-        for library, ratio in re.findall(r"^\| ([\w-]+) [^|]*\|[^|]*\| ([\d.]+)", table, re.M):
-            if library in COLOURS:
-                ratios[library] = min(float(ratio), ratios.get(library, float("inf")))
-        tasks.append(Task(name, {key: ratios[key] for key in COLOURS if key in ratios}))
-    return tasks, re.search(r"^Measured on .*$", block, re.MULTILINE)[0]
+    titles, _, *lines = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in table.splitlines()
+        if line.startswith("|")
+    ]
+    column = max(k for k, text in enumerate(titles) if text.startswith("time relative to"))
+    ratios: dict[str, float] = {}
+    for cells in lines:
+        library = cells[0].split()[0]
+        if library in COLOURS:
+            ratio = float(cells[column].split()[0])
+            ratios[library] = min(ratio, ratios.get(library, float("inf")))
+    in_order = {key: ratios[key] for key in COLOURS if key in ratios}
+    return Task(name, threads, in_order, lines[0][titles.index("share of peak")])
 
 
-def caption(measured: str) -> str:
+def read(path: Path) -> Page | None:
+    """Return the tables of a page; None if it has none."""
+    block = read_block(path, "peers")
+    parts = re.findall(r"^\*\*([^*\n]+), (\d+ threads?)\*\*(.*?)(?=^\*\*|\Z)", block, re.M | re.S)
+    if not parts:
+        return None
+    return Page(
+        path, [read_table(*part) for part in parts], re.findall("^Measured.*$", block, re.M)[0]
+    )
+
+
+def read_all(docs: Path) -> list[Page]:
+    """Return all pages that have tables, the one measured last at the end."""
+    paths = sorted((docs / "performance").glob("*.md"))
+    with_blocks = [path for path in paths if "<!-- peers: begin -->" in path.read_text("utf-8")]
+    return sorted(filter(None, map(read, with_blocks)), key=lambda page: page.date)
+
+
+def overview(pages: list[Page]) -> list[str]:
+    """Return a heading and a table for each page, by name."""
+    parts = []
+    for page in sorted(pages):
+        name = page.path.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+        rows = [
+            [f"{task.name}, {task.threads}",
+             *(f"{task.ratios[key]:.2f}" if key in task.ratios else "" for key in IN_OVERVIEW),
+             task.share]
+            for task in page.tasks
+        ]  # fmt: skip
+        parts += [
+            f"**[{name}](performance/{page.path.name})**, measured on {page.date}",
+            as_markdown(["task", *IN_OVERVIEW, "sknet's share of the peak"], rows),
+        ]
+    return parts
+
+
+def caption(page: Page) -> str:
     """Return what was measured, where and when, in two lines."""
-    date = re.match(r"Measured on ([\d-]+)", measured)[1]
-    machine = re.search(r": (.*?);", measured)[1]
+    machine = re.search(r": (.*?);", page.measured)[1]
     return (
         f"Medians of pairs run in turn, one thread, Adam, the same nets and batches. "
-        f"PyTorch: eager or torch.compile, whichever is faster.\n{machine}, {date}."
+        f"PyTorch: eager or torch.compile, whichever is faster.\n{machine}, {page.date}."
     )
 
 
@@ -101,9 +164,10 @@ def draw_task(axes: Axes, position: int, task: Task, theme: str) -> None:
                       color=INK[theme][0], fontsize=8.5)  # fmt: skip
 
 
-def draw(tasks: list[Task], measured: str, theme: str) -> bytes:
+def draw(page: Page, theme: str) -> bytes:
     """Return the chart as SVG, the same bytes in each run."""
     ink, faint, rule = INK[theme]
+    tasks = [task for task in page.tasks if task.name in CHARTED and task.threads == "1 thread"]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, 3.9), layout="constrained")
         axes = figure.subplots()
@@ -125,7 +189,7 @@ def draw(tasks: list[Task], measured: str, theme: str) -> bytes:
         axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.99), ncols=len(COLOURS),
                     frameon=False, labelcolor=ink, handlelength=1, handleheight=1,
                     columnspacing=1.4, borderaxespad=0)  # fmt: skip
-        figure.supxlabel(caption(measured), x=0.01, ha="left", color=faint, fontsize=8)
+        figure.supxlabel(caption(page), x=0.01, ha="left", color=faint, fontsize=8)
         file = BytesIO()
         # The light chart has a background, for pages that show it in the dark as well.
         background = "white" if theme == "light" else "none"
@@ -139,21 +203,26 @@ def shown(svg: bytes) -> list[str]:
 
 
 def main() -> None:
-    """Draw the two charts, or compare them with the page."""
+    """Draw the charts and write the overview, or compare them with the pages."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--check", action="store_true", help="compare, do not draw")
-    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="the folder of the page")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="the folder of the pages")
     options = parser.parse_args()
-    tasks, measured = read((options.docs / "performance.md").read_text(encoding="utf-8"))
+    pages = read_all(options.docs)
+    page, parts = options.docs / "performance.md", overview(pages)
+    if not options.check:
+        write_block(page, BLOCK, *parts)
+    elif read_block(page, BLOCK) != "\n\n".join(parts):
+        sys.exit(f"{page} is not up to date: run benchmarks/chart.py")
     for theme in INK:
-        path, svg = options.docs / f"peers-{theme}.svg", draw(tasks, measured, theme)
+        path, svg = options.docs / f"peers-{theme}.svg", draw(pages[-1], theme)
         if not options.check:
             path.write_bytes(svg)
             print(path)
         elif shown(path.read_bytes()) != shown(svg):
-            sys.exit(f"{path} does not show what the page says: run benchmarks/chart.py")
+            sys.exit(f"{path} does not show what the pages say: run benchmarks/chart.py")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,10 @@ Usage::
     python benchmarks/compare.py HEAD~1                  # against the working tree
     python benchmarks/compare.py v0.1.0 --head main --only digits
 
-Both versions train in turn, each in a process of its own.
+Both versions train in turn, each in a process of its own. The pairs of times give as many
+ratios. Brackets hold the interval in which their median lies with a confidence of 99%, or
+all ratios where there are fewer than eight. A version is called faster or slower only if
+that interval leaves out 1. The last lines name the problems at which head is slower.
 """
 
 from __future__ import annotations
@@ -17,15 +20,17 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import comb
 from pathlib import Path
 from statistics import median
 
+from _pages import ROOT
 from _problems import PROBLEMS
-from _processes import MissingDataError, Process, save
+from _processes import FailedError, MissingDataError, MissingLibraryError, Process, save
 from _timing import Table, machine, warn_of_environment
 
-ROOT = Path(__file__).resolve().parent.parent
-COLUMNS = {"problem": 46, "base, ms per epoch": 8, "head, ms": 8, "base / head": 19}
+COLUMNS = {"problem": 46, "base, ms per epoch": 8, "head, ms": 8, "base / head": 19, "": 14}
+CONFIDENCE = 0.99
 
 
 @contextmanager
@@ -46,6 +51,37 @@ def checked_out(revision: str | None) -> Iterator[Path]:
             yield tree
         finally:
             subprocess.run([*git, "remove", "--force", str(tree)], check=True)
+
+
+def interval(ratios: list[float]) -> tuple[float, float]:
+    """Return where the median lies, by the binomial distribution of how many are below it.
+
+    No assumption is made about how the ratios scatter, except that each pair is
+    independent of the others.
+    """
+    n, values = len(ratios), sorted(ratios)
+    cut, below = 0, 1
+    while 2 * below / 2**n <= 1 - CONFIDENCE:
+        cut += 1
+        below += comb(n, cut)
+    cut = max(cut, 1)
+    return values[cut - 1], values[n - cut]
+
+
+def verdict(ratios: list[float]) -> str:
+    """Return whether head is slower or faster than base, or nothing where neither shows."""
+    least, greatest = interval(ratios)
+    if greatest < 1:
+        return "head is SLOWER"
+    return "head is faster" if least > 1 else ""
+
+
+def conclusion(slower: dict[str, float]) -> str:
+    """Return what has come out, given the median ratios of the problems at which head is slower."""
+    if not slower:
+        return "Head is slower beyond the spread at no problem."
+    listed = [f"  {name}: {1 / ratio - 1:.1%} more time" for name, ratio in slower.items()]
+    return "\n".join(["Head is SLOWER beyond the spread at:", *listed])
 
 
 def variables(tree: Path, cache: str) -> dict[str, str]:
@@ -76,7 +112,7 @@ def main() -> None:
     versions = f"base {options.base}, head {options.head or 'the working tree'}"
     print(f"{machine()}\n{versions}; medians of {options.repeats} pairs")
     print("base / head above 1: head is faster\n", flush=True)
-    table = Table(COLUMNS)
+    table, slower = Table(COLUMNS), {}
     words = options.only or [""]
     with (
         checked_out(options.base) as base,
@@ -90,17 +126,26 @@ def main() -> None:
                 print(f"{error}\n{problem.name} is left out.")
                 continue
             arguments = ("sknet", problem, file, options.threads)
-            with (
-                Process(*arguments, variables(base, f"{folder}/base")) as a,
-                Process(*arguments, variables(head, f"{folder}/head")) as b,
-            ):
-                pairs = [
-                    (a.seconds_per_epoch(), b.seconds_per_epoch()) for _ in range(options.repeats)
-                ]
+            n = problem.epochs[-1]
+            try:
+                with (
+                    Process(*arguments, variables(base, f"{folder}/base")) as a,
+                    Process(*arguments, variables(head, f"{folder}/head")) as b,
+                ):
+                    pairs = [
+                        (a.seconds_per_epoch(n), b.seconds_per_epoch(n))
+                        for _ in range(options.repeats)
+                    ]
+            except (MissingLibraryError, FailedError) as error:
+                sys.exit(f"error: one of the versions does not train: {error}")
             ratios = [x / y for x, y in pairs]
             medians = [f"{1000 * median(side):.4g}" for side in zip(*pairs, strict=True)]
-            spread = f"{median(ratios):.3f} [{min(ratios):.3f}-{max(ratios):.3f}]"
-            table.add([problem.name, *medians, spread])
+            least, greatest = interval(ratios)
+            spread = f"{median(ratios):.3f} [{least:.3f}-{greatest:.3f}]"
+            table.add([problem.name, *medians, spread, verdict(ratios)])
+            if greatest < 1:
+                slower[problem.name] = median(ratios)
+    print(f"\n{conclusion(slower)}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The product of matrices beneath sknet beside OpenBLAS, one thread, in GFLOP/s for each shape.
+"""sknet's product of matrices beside OpenBLAS and oneMKL, one thread, in GFLOP/s for each shape.
 
 Usage::
 
@@ -6,8 +6,11 @@ Usage::
     python benchmarks/gemm.py --dtype float32 --only square --repeats 3
 
 *tile* is `sknet._engine.gemm.product`, called by a program as in training; it adds a
-bias. *dot* is `numpy.dot` in a compiled loop, which is SciPy's OpenBLAS without
-any of Python's overhead. *matmul* is NumPy's, called from Python.
+bias. *OpenBLAS* is `numpy.dot` in a compiled loop, which calls SciPy's library without
+any of Python's overhead. *oneMKL* is called from a compiled loop, too. It needs the
+package `mkl`, which comes with the extra `bench`, and is left out without it. Intel
+tunes it for Intel's processors: on AMD's it may choose other kernels, so its figures
+there are not its best. *matmul* is NumPy's, called from Python.
 """
 
 from __future__ import annotations
@@ -20,17 +23,18 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from _onemkl import load, repeat_onemkl, version
 from _peak import peak
 from _problems import PROBLEMS
 from _timing import Table, loops_for, machine, one_thread, seconds, warn_of_environment
 
-from sknet._engine.gemm import product, scratch_size
+from sknet._engine.gemm import COPY_BYTES, NOTHING, product, scratch_size
 from sknet._engine.program import Program, execute
 
 SQUARES = (16, 32, 64, 128, 256, 512, 1024)
 COLUMNS = {
-    "dtype": 7, "product": 33, "m x k x n": 16, "tile": 5, "of peak": 4, "dot": 5, "matmul": 5,
-    "tile / dot": 18,
+    "dtype": 7, "product": 33, "m x k x n": 16, "tile": 5, "of peak": 4, "OpenBLAS": 5,
+    "oneMKL": 5, "matmul": 5, "tile / OpenBLAS": 18, "tile / oneMKL": 18,
 }  # fmt: skip
 
 
@@ -83,21 +87,25 @@ def repeat_matmul(n: int, A: np.ndarray, B: np.ndarray, out: np.ndarray) -> None
         np.matmul(A, B, out=out)
 
 
-def measure(shape: Shape, dtype: str, repeats: int) -> list[list[float]]:
-    """Return GFLOP/s of the three, one of each in turn."""
+def measure(
+    shape: Shape, dtype: str, repeats: int, onemkl: Callable[..., Any] | None
+) -> list[list[float]]:
+    """Return GFLOP/s of all, one of each in turn; oneMKL last, if it is there."""
     random = np.random.default_rng(0)
     A = random.normal(size=(shape.k, shape.m) if shape.transposed else (shape.m, shape.k))
     A = A.astype(dtype).T if shape.transposed else A.astype(dtype)
     B = random.normal(size=(shape.k, shape.n)).astype(dtype)
     bias, out = np.zeros(shape.n, dtype), np.empty((shape.m, shape.n), dtype)
-    scratch = np.empty(scratch_size(shape.m, out.itemsize), dtype)
+    scratch = np.empty(scratch_size(shape.m, out.itemsize) + COPY_BYTES // out.itemsize, dtype)
     program = Program(out.dtype)
-    program.add(product, A, B, bias, scratch, out)
+    program.add(product, A, B, bias, NOTHING, scratch, out)
     functions: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
         (repeat_tile, (program.finish().instructions, out[0])),
         (repeat_dot, (A, B, out)),
         (repeat_matmul, (A, B, out)),
     ]
+    if onemkl:
+        functions.append((onemkl, (A, B, out)))
     loops, results = [], []
     for function, arguments in functions:
         out[:] = 0
@@ -116,6 +124,12 @@ def measure(shape: Shape, dtype: str, repeats: int) -> list[list[float]]:
     return rates
 
 
+def quotient(ours: list[float], theirs: list[float]) -> str:
+    """Return the median of the ratios, and the least and the greatest."""
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return f"{median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}]"
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
@@ -128,16 +142,21 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7, help="of each in turn (default 7)")
     options = parser.parse_args()
     warn_of_environment()
-    print(f"{machine()}\none thread; medians of {options.repeats}, in GFLOP/s\n")
+    library = load()
+    print(machine())
+    print(version(library) if library else "oneMKL is left out: the package mkl is not installed")
+    print(f"one thread; medians of {options.repeats}, in GFLOP/s\n")
     words = options.only or [""]
     chosen = [shape for shape in shapes() if any(word in shape.name for word in words)]
     with one_thread():
         table = Table(COLUMNS)
         for dtype in options.dtype:
+            onemkl = repeat_onemkl(library, dtype) if library else None
             most = peak(dtype)
             for shape in chosen:
-                tile, dot, matmul = measure(shape, dtype, options.repeats)
-                ratios = [a / b for a, b in zip(tile, dot, strict=True)]
+                tile, *others = measure(shape, dtype, options.repeats, onemkl)
+                openblas, matmul, *mkl = [f"{median(rates):.1f}" for rates in others]
+                ratios = [quotient(tile, rates) for rates in (others[0], *others[2:])]
                 table.add(
                     [
                         dtype,
@@ -145,9 +164,11 @@ def main() -> None:
                         f"{shape.m} x {shape.k} x {shape.n}",
                         f"{median(tile):.1f}",
                         f"{median(tile) / most:.0%}",
-                        f"{median(dot):.1f}",
-                        f"{median(matmul):.1f}",
-                        f"{median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}]",
+                        openblas,
+                        *(mkl or [""]),
+                        matmul,
+                        ratios[0],
+                        *(ratios[1:] or [""]),
                     ]
                 )
             print(f"{dtype}: peak {most:.0f} GFLOP/s", flush=True)

@@ -5,8 +5,8 @@ Usage::
     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python benchmarks/scaling.py
     python benchmarks/scaling.py --only batch width --output scaling.png
     python benchmarks/scaling.py --full          # up to a million rows
-    python benchmarks/scaling.py --update        # docs/scaling.csv, docs/scaling.png and the page
-    python benchmarks/scaling.py --redraw        # the same from docs/scaling.csv, measuring nothing
+    python benchmarks/scaling.py --update        # figures, picture and page of this processor
+    python benchmarks/scaling.py --redraw        # the same for all pages, measuring nothing
 
 One of rows, inputs, width, depth and batch varies, the others stay at 5000
 rows, 64 inputs, one hidden layer of 100, batches of 200. One thread each.
@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from _pages import ROOT, beside, page_here, read_block, write_block
 from _timing import (
     Table,
-    around_block,
     machine,
     one_thread,
     print_header,
@@ -37,8 +37,8 @@ from sklearn.neural_network import MLPClassifier as Reference
 
 from sknet import MLPClassifier
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
-BEGIN, END = "<!-- scaling: begin -->", "<!-- scaling: end -->"
+BLOCK = "scaling"
+ALTERNATIVE = "Milliseconds an epoch of scikit-learn and of sknet, along five axes"
 CLASSES = 10
 MOST_EPOCHS = 20
 COLUMNS = {
@@ -203,14 +203,13 @@ def plot(measured: list[Measured], output: Path) -> None:
     figure.savefig(output, dpi=150)
 
 
-def update(measured: list[Measured], conditions: str) -> None:
-    """Write figures, picture and sentence into the documentation."""
-    page = DOCS / "performance.md"
-    before, after = around_block(page, BEGIN, END)
-    text = f"{before}{BEGIN}\n\n{sentence(measured)}\n\n{conditions}\n\n{END}{after}"
-    page.write_text(text, encoding="utf-8")
-    write(measured, conditions, DOCS / "scaling.csv")
-    plot(measured, DOCS / "scaling.png")
+def update(measured: list[Measured], conditions: str, page: Path) -> None:
+    """Write figures, picture and sentence of a page."""
+    picture = beside(page, "scaling.png")
+    image = f"![{ALTERNATIVE}]({picture.name})"
+    write(measured, conditions, beside(page, "scaling.csv"))
+    plot(measured, picture)
+    write_block(page, BLOCK, sentence(measured), image, conditions)
 
 
 def parse() -> argparse.Namespace:
@@ -226,12 +225,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--update",
         action="store_true",
-        help="rewrite scaling.csv, scaling.png and the page in docs",
+        help="rewrite figures, picture and page of this processor in docs/performance",
     )
     parser.add_argument(
-        "--redraw", action="store_true", help="do so from docs/scaling.csv, and measure nothing"
+        "--redraw", action="store_true", help="do so for all pages from the figures kept there"
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.update:
+        read_block(page_here(), BLOCK)  # an unfit page is to be known before measuring, not after
+    return options
 
 
 def measure_all(options: argparse.Namespace) -> list[Measured]:
@@ -261,7 +263,9 @@ def main() -> None:
     """Print the table, and draw the figure."""
     options = parse()
     if options.redraw:
-        update(*read(DOCS / "scaling.csv"))
+        for figures in sorted((ROOT / "docs" / "performance").glob("*-scaling.csv")):
+            page = figures.with_name(figures.name.replace("-scaling.csv", ".md"))
+            update(*read(figures), page)
         return
     warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are given
     with one_thread():
@@ -276,7 +280,7 @@ def main() -> None:
         plot(measured, options.output)
         print(f"figure: {options.output}")
     if options.update:
-        update(measured, conditions)
+        update(measured, conditions, page_here())
 
 
 if __name__ == "__main__":

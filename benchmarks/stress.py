@@ -42,7 +42,8 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
-from _timing import Table, cpu_model
+from _processor import processor
+from _timing import Table
 
 from sknet import MLPClassifier
 
@@ -424,7 +425,7 @@ def main() -> None:
         return
     chosen = options.only or names
     n_busy = 2 * (os.cpu_count() or 1) if options.loaded else 0
-    print(f"{cpu_model()}, {os.cpu_count()} cores, {n_busy} busy processes alongside\n")
+    print(f"{processor().name}, {os.cpu_count()} cores, {n_busy} busy processes alongside\n")
     table, is_bad = Table(COLUMNS), False
     n_kinds = max(1, sum(name in disturbed for name in chosen))
     with busy(n_busy):

@@ -50,6 +50,16 @@ def gather(source, index, out):
             to[j] = values[j]
 
 
+def locate(index, settings, later):
+    """Overwrite `later` by where rows of data stand, as `product` takes it.
+
+    `settings` are the address of the data, the distance of rows and their length, in bytes.
+    """
+    later[0] = settings[2]
+    for i in range(index.size):
+        later[i + 1] = settings[0] + index[i] * settings[1]
+
+
 def clear(out):
     """Overwrite `out` by zeros."""
     for i in range(out.size):

@@ -96,7 +96,7 @@ INT, INT_32, DOUBLE = types.int64, types.int32, types.float64
 _role(
     "product",
     A=_in("m", "k", layout="any"), B=_in("k", "n", layout="rows or columns"), bias=_in("n"),
-    scratch=_out("?"), out=_out("m", "n", layout="rows"),
+    later=_in("?", dtype=INT), scratch=_out("?"), out=_out("m", "n", layout="rows"),
 )  # fmt: skip
 _role("forward", elementwise=True, a=_out("n"))
 _role("backward", elementwise=True, z=_in("?"), a=_in("n"), delta=_out("n"))
@@ -143,6 +143,7 @@ _role(
     "gather",
     source=_in("?", "u"), index=_in("n", dtype=INT), out=_out("n", "u", layout="rows"),
 )  # fmt: skip
+_role("locate", index=_in("n", dtype=INT), settings=_in("?", dtype=INT), later=_out("?", dtype=INT))
 _role("clear", out=_out("n"))
 _role("copy", source=_in("n"), out=_out("n"))
 _role("add", partial_grad=_in("n"), out=_out("n"))

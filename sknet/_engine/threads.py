@@ -11,6 +11,7 @@ import _thread
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
+from math import ceil
 from queue import SimpleQueue
 from time import perf_counter, sleep
 from types import TracebackType
@@ -28,9 +29,13 @@ SURE_STEP_FLOPS = 5e8
 # With fewer in all, starting threads costs more than they save.
 MIN_SHARED_FLOPS = 1e8
 
-# The slower number of threads is tried again for a fiftieth of each epoch, or for one epoch in
-# fifty if an epoch has but FEW_STEPS: the cores of a busy or virtual machine change their speed.
-RETRY_SHARE, FEW_STEPS = 50, 16
+# A trial of a number of threads has so many operations, some five milliseconds. In less time, the
+# waking of a thread and the noise of the machine would decide.
+TRIAL_FLOPS = 5e8
+
+# One step in so many is spent on trials of the slower number of threads: the cores of a busy or
+# virtual machine change their speed.
+RETRY_SHARE = 50
 
 # Python handles signals between two calls of kernels only. A call should take about so many
 # seconds, and the first one, whose speed is not known, does so many floating-point operations.
@@ -212,40 +217,45 @@ class ThreadTeam(Workers):
     def __init__(self, n_jobs: int | None, flops: float) -> None:
         self.n_threads = n_threads_for(n_jobs) if flops >= MIN_STEP_FLOPS else 1
         super().__init__(self.n_threads - 1)
-        self.flops = flops
-        self.n_epochs = 0
-        # Seconds of a step, at the last measurement with so many threads. The first one does
-        # not count, since starting threads is part of it.
+        self.is_sure = flops >= SURE_STEP_FLOPS
+        self.trial_steps = ceil(TRIAL_FLOPS / max(flops, 1.0))
+        # Seconds of a step with so many threads, and steps and seconds of trials under way.
         self.seconds: dict[int, float] = {}
-        self._has_run: set[int] = set()
+        self._under_way: dict[int, tuple[int, float]] = {}
+        self._is_trial, self._steps_since_trial = False, 0
 
     def schedule_steps(self, n_steps: int) -> Iterator[tuple[int, slice]]:
         """Yield how many threads are to run which steps of an epoch; `record` must follow each."""
-        if self.n_threads == 1:
-            yield 1, slice(0, n_steps)
-            return
-        trial = max(1, n_steps // RETRY_SHARE) if n_steps > FEW_STEPS else n_steps
-        retries = n_steps > FEW_STEPS or self.n_epochs % RETRY_SHARE == 0 or len(self.seconds) == 1
         start = 0
         while start < n_steps:
-            by_speed = sorted(self.seconds, key=self.seconds.__getitem__)
-            n_threads, stop = self.n_threads, start + trial
-            if len(by_speed) == 2:
-                n_threads, stop = (by_speed[1], stop) if retries else (by_speed[0], n_steps)
-                retries = False
-            elif by_speed == [self.n_threads] and (self.n_epochs == 0 or not retries):
-                stop = n_steps
-            elif 1 not in self.seconds and (by_speed or self.flops < SURE_STEP_FLOPS):
-                n_threads = 1
-            yield n_threads, slice(start, min(stop, n_steps))
+            n_threads, n_more = self._next()
+            stop = n_steps if self.n_threads == 1 else min(start + n_more, n_steps)
+            yield n_threads, slice(start, stop)
             start = stop
-        self.n_epochs += 1
+
+    def _next(self) -> tuple[int, int]:
+        """Return how many threads are to run the next steps, and how many steps at most."""
+        until_trial = RETRY_SHARE * self.trial_steps - self._steps_since_trial
+        untried = [n for n in (self.n_threads, 1) if n not in self.seconds]
+        fastest = min(self.seconds, key=self.seconds.__getitem__, default=self.n_threads)
+        self._is_trial = until_trial <= 0 or (len(untried) > 0 and not self.is_sure)
+        if not self._is_trial:
+            return fastest, until_trial
+        tried = untried[0] if untried else max(self.seconds, key=self.seconds.__getitem__)
+        return tried, self.trial_steps - self._under_way.get(tried, (0, 0.0))[0]
 
     def record(self, n_threads: int, n_steps: int, seconds: float) -> None:
         """Take note of how long steps took."""
-        if n_threads in self._has_run and n_steps > 0:
-            self.seconds[n_threads] = seconds / n_steps
-        self._has_run.add(n_threads)
+        steps_before, seconds_before = self._under_way.pop(n_threads, (0, 0.0))
+        n, total = steps_before + n_steps, seconds_before + seconds
+        if n < self.trial_steps:
+            self._under_way[n_threads] = n, total
+        else:
+            self.seconds[n_threads] = total / n
+        if not self._is_trial:
+            self._steps_since_trial += n_steps
+        elif n >= self.trial_steps:
+            self._steps_since_trial = 0
 
 
 def map_row_blocks(

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from sknet._engine.gemm import product, scratch_size
+from sknet._engine.gemm import COPY_BYTES, NOTHING, product, scratch_size
 from sknet._engine.kernels import copy, csr_affine, gather
 from sknet._engine.memory import CSR, LayerBuffers, aligned
 from sknet._engine.program import Program, run_program
@@ -71,10 +71,15 @@ class Network:
         """Whether the backward pass reads the pre-activations of some layer."""
         return any(activation.needs_input for activation in self.activations)
 
-    def scratch(self, n_rows: int) -> np.ndarray:
-        """Return scratch memory for any product of this network with a number of rows."""
-        m = max(*self.layout.units, n_rows)
-        return aligned((scratch_size(m, self.params.itemsize),), self.params.dtype)
+    def scratch(self, n_rows: int, *, for_gradients: bool = False) -> np.ndarray:
+        """Return scratch memory for any product of this network with a number of rows.
+
+        Products for gradients of weights get room for copies.
+        """
+        itemsize = self.params.itemsize
+        size = scratch_size(max(*self.layout.units, n_rows), itemsize)
+        size += COPY_BYTES // itemsize if for_gradients else 0
+        return aligned((size,), self.params.dtype)
 
     def first_layer(
         self,
@@ -123,7 +128,7 @@ class Network:
         else:
             program.add(gather, X, index, inputs)
             change_inputs(inputs)
-        program.add(product, inputs, W, b, scratch, out)
+        program.add(product, inputs, W, b, NOTHING, scratch, out)
 
     def forward(
         self,
@@ -161,7 +166,7 @@ class Network:
             after_activation(l - 1)
             program.end_phase()
             A, out = a.matrix(l - 1, rows), a.matrix(l, rows)
-            program.add(product, A, self.coefs[l], self.intercepts[l], scratch, out)
+            program.add(product, A, self.coefs[l], self.intercepts[l], NOTHING, scratch, out)
 
     def backward(
         self,
@@ -198,7 +203,8 @@ class Network:
         zeros = np.zeros(max(self.layout.units), self.params.dtype)
         for l in range(len(self.coefs) - 1, 0, -1):
             below, W = delta.matrix(l - 1, rows), self.coefs[l]
-            program.add(product, delta.matrix(l, rows), W.T, zeros[: W.shape[0]], scratch, below)
+            bias = zeros[: W.shape[0]]
+            program.add(product, delta.matrix(l, rows), W.T, bias, NOTHING, scratch, below)
             before_slope(l - 1, below)
             pre_activations = zeros[:0] if z is None else z.flat(l - 1, rows)
             slope = self.activations[l - 1].backward

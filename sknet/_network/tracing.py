@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from sknet._engine.gemm import product
+from sknet._engine.gemm import NOTHING, product
 from sknet._engine.memory import CSR, LayerBuffers, aligned, n_rows, padded
 from sknet._engine.program import Program, run_program
 from sknet._engine.threads import map_row_blocks
@@ -155,7 +155,7 @@ def input_gradients(
         network.backward(trace.program, trace.z, trace.a, delta, trace.rows, trace.scratch)
         W, zeros = network.coefs[0], np.zeros(units[0], dtype)
         first = delta.matrix(0, trace.rows)
-        trace.program.add(product, first, W.T, zeros, trace.scratch, gradient)
+        trace.program.add(product, first, W.T, zeros, NOTHING, trace.scratch, gradient)
         trace.finish()
 
         def fill(some: slice) -> None:

@@ -144,8 +144,11 @@ class EpochRunner:
                 thread.program.begin(first_step, done)
             own.scalars[OBJECTIVE] = objective
             self._progress = (self._progress[0], own)
+            arguments = self._weights, order, rates, constants[: steps.stop]
+            for thread in threads:
+                thread.compile(arguments)
             start = perf_counter()
-            self._steps(team, threads, order, rates, constants[: steps.stop])
+            self._steps(team, threads, arguments)
             team.record(n_threads, steps.stop - done, perf_counter() - start)
             objective, done = self.objective, steps.stop
         return objective
@@ -154,14 +157,12 @@ class EpochRunner:
         self,
         team: ThreadTeam,
         threads: Sequence[_Thread],
-        order: np.ndarray,
-        rates: np.ndarray,
-        constants: np.ndarray,
+        arguments: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     ) -> None:
         """Make the steps that are not done yet, in calls that return soon."""
         own, *others = threads
         counters, pace = own.program.counters, own.pace
-        arguments = self._weights, order, rates, constants
+        *_, constants = arguments
         while counters[N_DONE] < len(constants):
             budget = pace.units
             for thread in threads:
@@ -212,16 +213,19 @@ class _Thread:
         # In one array, since each argument of the kernel takes time to compile.
         positions = np.concatenate([table.sections, table.phases])
         self.arguments = (
-            table.instructions, positions, program.index, program.step_constants, program.scalars,
+            table.instructions, positions, program.indices, program.step_constants, program.scalars,
             program.counters,
         )  # fmt: skip
         self._is_compiled = False
 
-    def run(self, arguments: tuple[Any, ...]) -> None:
-        """Call the kernel."""
+    def compile(self, arguments: tuple[Any, ...]) -> None:
+        """Compile the kernel, if no other program has needed it before."""
         if not self._is_compiled:
             compile_kernel(run_steps, (*arguments, *self.arguments))
             self._is_compiled = True
+
+    def run(self, arguments: tuple[Any, ...]) -> None:
+        """Call the kernel."""
         run_steps(*arguments, *self.arguments)
 
 
@@ -268,6 +272,10 @@ def run_steps(
             if phase == 0:
                 for i in range(m):
                     index[i] = order[start + begin + i]
+                after = start + begin + m
+                size = index.size // 2
+                for i in range(min(size, order.size - after)):
+                    index[size + i] = order[after + i]
             first = positions[section] + phase
             n_phases = positions[section + 1] - first
             # The phases of an update differ between threads. They are not counted, and not parted.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from sknet._engine.compilation import start_address
+from sknet._engine.gemm import NOTHING
 from sknet._engine.kernels import (
     VALUE,
     add,
@@ -13,6 +15,7 @@ from sknet._engine.kernels import (
     copy,
     csr_weight_gradient,
     gather,
+    locate,
     total,
 )
 from sknet._engine.memory import CSR, PARAM_BLOCK, read_only
@@ -22,6 +25,9 @@ from sknet._training.workspace import MICROBATCH, ROW_BLOCK, ThreadProgram
 # of the last minibatch. The first microbatch of a minibatch overwrites the gradient, later ones
 # add to it: these have sections of their own, at one more.
 FULL, REMAINDER, LAST_REMAINDER, UPDATE, N_SECTIONS = 0, 2, 4, 6, 7
+
+# Data of so many bytes do not stay in the L2 cache between two epochs.
+FAR_DATA = 2**20
 
 
 class GradientProgram:
@@ -132,6 +138,16 @@ class GradientProgram:
     def _seed(self, layer: int, rows: slice) -> np.ndarray:
         return np.array([self.workspace.regularization.seed, layer, rows.start], np.int64)
 
+    def _later(self, m: int) -> np.ndarray:
+        """Append the search for the next microbatch's rows; return what fetches them."""
+        X, rows = self.X, self.thread.share(m, ROW_BLOCK)
+        if isinstance(X, CSR) or X.nbytes < FAR_DATA:
+            return NOTHING
+        settings = np.array([start_address(X), X.strides[0], X.shape[1] * X.itemsize], np.int64)
+        later = np.zeros(rows.stop - rows.start + 1, np.int64)
+        self.program.add(locate, self.thread.next_index[rows], settings, later)
+        return later
+
     def _parameter_gradients(self, every: slice, grad: np.ndarray) -> None:
         """Append the gradient by this thread's share of the parameters.
 
@@ -153,7 +169,8 @@ class GradientProgram:
                     assert w.inputs is not None  # dense data
                     inputs = w.inputs[every]
                 units = thread.share(W.shape[0], ROW_BLOCK)
-                thread.product(inputs.T[units], delta, w.zeros[: W.shape[1]], W[units])
+                later = self._later(every.stop) if l == 0 else NOTHING
+                thread.product(inputs.T[units], delta, w.zeros[: W.shape[1]], W[units], later)
             if l % thread.n_threads == thread.thread:
                 thread.product(w.ones[:, every], delta, w.zeros[: b.size], b.reshape(1, -1))
             self.program.end_phase()

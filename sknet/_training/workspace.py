@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sknet._engine.barrier import abandon, meet, thread_slice
-from sknet._engine.gemm import product
+from sknet._engine.gemm import NOTHING, product
 from sknet._engine.kernels import (
     ABANDONED,
     BATCH_SIZE,
@@ -116,8 +116,10 @@ class ThreadProgram:
         self.thread, self.n_threads, self.barrier = thread, n_threads, barrier
         dtype = self.network.params.dtype
         self.program = Program(dtype)
-        self.scratch = self.network.scratch(workspace.size)
-        self.index = np.empty(workspace.size, np.int64)
+        self.scratch = self.network.scratch(workspace.size, for_gradients=True)
+        # Rows of this microbatch and of the next one.
+        self.indices = np.zeros(2 * workspace.size, np.int64)
+        self.index, self.next_index = np.split(self.indices, 2)
         self.step_constants = np.empty(n_constants, dtype)
         self.scalars = np.zeros(N_SCALARS)
         r = workspace.regularization
@@ -133,9 +135,16 @@ class ThreadProgram:
         """Return this thread's part of n rows, cut at multiples of `block`."""
         return thread_slice(n, block, self.thread, self.n_threads)
 
-    def product(self, A: np.ndarray, B: np.ndarray, bias: np.ndarray, out: np.ndarray) -> None:
+    def product(
+        self,
+        A: np.ndarray,
+        B: np.ndarray,
+        bias: np.ndarray,
+        out: np.ndarray,
+        later: np.ndarray = NOTHING,
+    ) -> None:
         """Append a product of matrices."""
-        self.program.add(product, A, B, bias, self.scratch, out)
+        self.program.add(product, A, B, bias, later, self.scratch, out)
 
     def meet(self) -> None:
         """Append a meeting of all threads, which ends a phase."""

@@ -9,17 +9,30 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from sknet._engine.compilation import PYTHON_MODE
-from sknet._engine.gemm import DEPTH_BLOCK, PACK_FROM, product, scratch_size
+from sknet._engine.gemm import (
+    COPY_PANELS,
+    COPY_STRIDE,
+    DEPTH_BLOCK,
+    FAR,
+    PACK_FROM,
+    product,
+    scratch_size,
+)
 from sknet._engine.program import Program, run_program
+from sknet._engine.simd import VECTOR_BYTES
+from sknet._engine.tile import TILE_ROWS
 
 
-def multiply(A, B, bias):
-    """Return A B + bias, and check that the product writes nothing outside of its arrays."""
+def multiply(A, B, bias, *, room=0, later=()):
+    """Return A B + bias, and check that the product writes nothing outside of its arrays.
+
+    `room` is that for copies of A, and `later` what the product fetches meanwhile.
+    """
     frame = np.full((A.shape[0] + 2, B.shape[1] + 3), np.nan, A.dtype)
-    scratch = np.full(scratch_size(A.shape[0], A.itemsize) + 1, np.nan, A.dtype)
+    scratch = np.full(scratch_size(A.shape[0], A.itemsize) + room + 1, np.nan, A.dtype)
     out = frame[1:-1, 1:-2]
     program = Program(A.dtype)
-    program.add(product, A, B, bias, scratch[:-1], out)
+    program.add(product, A, B, bias, np.array(later, np.int64), scratch[:-1], out)
     run_program(program.finish().instructions, 1, bias)
     outside = np.ones(frame.shape, bool)
     outside[1:-1, 1:-2] = False
@@ -63,6 +76,44 @@ def test_a_row_does_not_depend_on_the_other_rows(dtype, columns):
     expected = multiply(A, B, bias)
     for begin, end in [(0, 1), (3, 5), (11, 29), (30, 37)]:
         assert_array_equal(multiply(A[begin:end].copy(), B, bias), expected[begin:end])
+
+
+@pytest.mark.skipif(PYTHON_MODE, reason="without compilation NumPy sums in an order of its own")
+@pytest.mark.parametrize("n_tiles", [1, 3, 100])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_copies_of_columns_far_apart_have_the_same_bits(dtype, n_tiles):
+    """Room for one tile, for some tiles, and for more than there are."""
+    rng = np.random.RandomState(0)
+    itemsize = np.dtype(dtype).itemsize
+    k, m = DEPTH_BLOCK + 19, COPY_STRIDE // itemsize
+    n = COPY_PANELS * 2 * VECTOR_BYTES // itemsize + 3
+    A, B = rng.normal(size=(k, m)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+    bias = rng.normal(size=n).astype(dtype)
+    left = A.T[: 5 * TILE_ROWS + 3]
+    room = n_tiles * k * TILE_ROWS + VECTOR_BYTES
+    expected = multiply(left, B, bias)
+    assert_array_equal(multiply(left, B, bias, room=room), expected)
+    exact = left.astype(np.longdouble) @ B + bias
+    bound = (k + 1) * np.finfo(dtype).eps * (np.abs(left) @ np.abs(B) + np.abs(bias))
+    assert (np.abs(expected - exact) <= bound).all()
+
+
+@pytest.mark.parametrize("columns", [False, True])
+def test_fetching_ahead_changes_nothing(columns):
+    """B is so large that its panels are fetched, and so is other memory. Nothing else happens."""
+    rng = np.random.RandomState(0)
+    k, m = 2 * DEPTH_BLOCK + 5, PACK_FROM + 5
+    A, B = rng.normal(size=(m, k)), rng.normal(size=(k, 40 + FAR // 8 // k))
+    assert B.nbytes > FAR
+    bias, other = np.zeros(B.shape[1]), rng.normal(size=(50, 30))
+    B = np.asfortranarray(B) if columns else B
+    later = [other[0].nbytes, *(row.__array_interface__["data"][0] for row in other)]
+    before = other.copy()
+    expected = multiply(A, B, bias)
+    assert_array_equal(multiply(A, B, bias, later=later), expected)
+    assert_array_equal(other, before)
+    exact = A.astype(np.longdouble) @ B
+    assert (np.abs(expected - exact) <= (k + 1) * np.finfo(float).eps * (abs(A) @ abs(B))).all()
 
 
 def test_nan_affects_its_own_row_only():

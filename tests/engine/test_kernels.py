@@ -38,6 +38,7 @@ from sknet._engine.kernels import (
     csr_weight_gradient,
     decay,
     gather,
+    locate,
     project_to_orthant,
     squared_norms,
     total,
@@ -148,6 +149,19 @@ def test_gather(n, width, dtype, data_dtype):
     index = np.random.RandomState(1).randint(0, 20, size=n)
     out = np.full((n, width), np.nan, dtype)
     assert_array_equal(call(gather, dtype, source=source, index=index, out=out).out, source[index])
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_locate(n):
+    """The addresses are those of NumPy's views of the rows."""
+    data = np.zeros((20, 12))[:, 2:9]
+    index = np.random.RandomState(1).randint(0, 20, size=n)
+    start = data.__array_interface__["data"][0]
+    settings = np.array([start, data.strides[0], data[0].nbytes], np.int64)
+    later = np.full(n + 1, -1, np.int64)
+    found = call(locate, np.float64, index=index, settings=settings, later=later).later
+    assert found[0] == 7 * 8
+    assert found[1:].tolist() == [data[i].__array_interface__["data"][0] for i in index]
 
 
 @both_dtypes

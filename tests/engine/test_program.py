@@ -235,9 +235,10 @@ DATA = ("", "_float32")
 
 # Lengths that no other array of the call repeats, besides those of vectors and matrices that a
 # function takes alone. Numbers of settings and of constants are up to each part.
-NUMBERS = {"settings", "constants", "scalars", "counters", "rate", "deviation", "barrier"}
+NUMBERS = {"later", "settings", "constants", "scalars", "counters", "rate", "deviation", "barrier"}
 FREE = {
     ("product", "scratch", 0),  # as many as scratch_size says
+    ("locate", "index", 0),  # one fewer than `later` has numbers
     ("backward", "z", 0),  # empty where the slope does not need z
     ("loss", "targets", 1),  # codes have one column, whatever the number of scores
     ("step", "slots", 0),
@@ -465,8 +466,8 @@ def test_a_place_for_no_result_is_refused():
 def test_a_factor_without_contiguous_rows_or_columns_is_refused():
     """The product would read other numbers than those of B."""
     A, bias, out, B = np.ones((3, 4)), np.zeros(2), np.empty((3, 2)), np.ones((8, 4))[::2, ::2]
-    program = Program(np.dtype(np.float64))
+    program, later = Program(np.dtype(np.float64)), np.empty(0, np.int64)
     with pytest.raises(TypeError, match=r"B of the role 'product'"):
-        program.add(product, A, B, bias, np.empty(scratch_size(3, 8)), out)
+        program.add(product, A, B, bias, later, np.empty(scratch_size(3, 8)), out)
     for fitting in (B.copy(), np.asfortranarray(B)):
-        program.add(product, A, fitting, bias, np.empty(scratch_size(3, 8)), out)
+        program.add(product, A, fitting, bias, later, np.empty(scratch_size(3, 8)), out)

@@ -175,14 +175,28 @@ def test_the_faster_way_is_taken_and_the_other_tried_again(n_steps, faster, work
                 seconds = 2.0 if n == faster else 3.0
                 team.record(n, part.stop - part.start, (part.stop - part.start) * seconds)
             assert at == n_steps
-    slower = 3 - faster
-    # Twice each at first, then one part in RETRY_SHARE, or at least a step in an epoch.
-    again = max(len(chosen) / threads.RETRY_SHARE, n_epochs if n_steps > threads.FEW_STEPS else 0)
-    # Where several are sure to pay, the first epoch does not ask, nor does one in fifty.
-    unasked = n_steps if work == threads.SURE_STEP_FLOPS else 0
-    assert 0 < chosen.count(slower) <= again + 2 * n_steps + unasked
-    assert chosen[0] == (2 if unasked else 1)
-    assert chosen[-1] == faster or n_steps == 1
+    # A trial of each at first, then one step in RETRY_SHARE. Where several threads are sure to pay,
+    # the first trial of one thread comes after so many steps, too.
+    trial = team.trial_steps
+    unasked = (threads.RETRY_SHARE - 1) * trial if work == threads.SURE_STEP_FLOPS else 0
+    first, settled = chosen[: unasked + 2 * trial], chosen[unasked + 2 * trial :]
+    assert first == ([2] * (unasked + trial) + [1] * trial)[: len(first)]
+    slow = settled.count(3 - faster)
+    assert slow <= trial * (len(settled) // (threads.RETRY_SHARE * trial) + 1)
+    assert slow > 0 or len(settled) < threads.RETRY_SHARE * trial + n_steps
+
+
+def test_a_trial_is_long_enough_to_tell(monkeypatch):
+    """It goes on over epochs of few steps, and no number of threads is preferred before its end."""
+    monkeypatch.setattr(threads, "cpu_count", lambda: 2)
+    with ThreadTeam(2, flops=threads.TRIAL_FLOPS / 7) as team:
+        chosen = []
+        for _ in range(6):
+            for n, part in team.schedule_steps(3):
+                chosen.append((n, part.stop - part.start))
+                team.record(n, part.stop - part.start, float(n) * (part.stop - part.start))
+    assert chosen == [(2, 3), (2, 3), (2, 1), (1, 2), (1, 3), (1, 2), (1, 1), (1, 3)]
+    assert team.seconds == {1: 1.0, 2: 2.0}
 
 
 # Workers: threads beside the calling one.
