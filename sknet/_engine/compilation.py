@@ -43,6 +43,9 @@ PYTHON_MODE = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 # addresses.
 _compiled: dict[tuple[Callable[..., Any], str], CFunc] = {}
 
+# Kernels and the kinds of arguments that they are compiled for.
+_ready: set[tuple[Any, ...]] = set()
+
 # With NUMBA_DISABLE_JIT=1 a function's address is its index in this list.
 python_functions: list[Callable[..., Any]] = []
 
@@ -90,7 +93,9 @@ def _compile_once(
 
 def compile_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
     """Compile a kernel for the types of its arguments, before its first call."""
-    if PYTHON_MODE:
+    # Cheaper to find out than Numba's types, and never equal where these are not.
+    kinds = kernel, *map(_kind, arguments)
+    if PYTHON_MODE or kinds in _ready:
         return
     types = tuple(numba.typeof(argument) for argument in arguments)
     if types not in kernel.overloads:
@@ -100,6 +105,13 @@ def compile_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
                 kernel.compile(types)
 
         _timed(compile_once)
+    _ready.add(kinds)
+
+
+def _kind(argument: Any) -> Any:
+    if isinstance(argument, np.ndarray):
+        return argument.dtype, argument.ndim, argument.flags.num
+    return type(argument)
 
 
 _clock = threading.local()
