@@ -12,6 +12,7 @@ import pytest
 from processes import run_script
 
 import sknet
+from sknet._engine.compilation import PYTHON_MODE
 
 ROOT = Path(sknet.__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -41,6 +42,15 @@ measured, conditions = scaling.read(root / "docs" / "scaling.csv")
 scaling.write(measured, conditions, root / "again.csv")
 scaling.plot(measured, root / "again.png")
 print(scaling.sentence(measured), conditions, sep="\\n\\n")
+"""
+COMPILATIONS = """
+import numpy as np
+import startup
+from sknet._engine.kernels import clear
+from sknet._engine.program import function_address
+with startup.recorded() as entries:
+    function_address(clear, np.dtype(np.float64))
+print(*((depth, name, 0 < own <= seconds) for depth, name, seconds, own in entries), sep="\\n")
 """
 
 
@@ -81,3 +91,9 @@ def test_what_is_said_of_small_and_large(pages):
     assert said in (ROOT / "docs" / "performance.md").read_text()
     assert (pages / "again.csv").read_bytes() == (ROOT / "docs" / "scaling.csv").read_bytes()
     assert (pages / "again.png").stat().st_size > 10_000
+
+
+@pytest.mark.skipif(PYTHON_MODE, reason="nothing is compiled")
+def test_compilations_are_recorded(tmp_path):
+    printed = run_script(BEGINNING + COMPILATIONS, BENCHMARKS, ROOT, NUMBA_CACHE_DIR=str(tmp_path))
+    assert printed.splitlines() == ["(0, 'sknet._engine.kernels.clear (part)', True)"]
