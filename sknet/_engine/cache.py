@@ -50,7 +50,7 @@ class SafeCache(FunctionCache):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
-        self._is_own = function.__module__.startswith(f"{PACKAGE.name}.")
+        self._is_own = str(function.__module__).startswith(f"{PACKAGE.name}.")
         sources = self._impl.locator.get_source_stamp(), package_digest()
         stamp = numba.__version__, VECTOR_BITS, sources
         self._cache_file = CodeFiles(Path(self.cache_path), self._impl.filename_base, stamp)
@@ -63,8 +63,8 @@ class SafeCache(FunctionCache):
         try:
             if not self._is_own:
                 return super().load_overload(sig, target_context)
-            # Numba would first import all that it needs to compile, which takes longer than all
-            # else here. Of that, the package's own code calls the runtime alone.
+            # Numba would first import everything that compilation needs, which takes longer than
+            # all else here. The package's own code calls only Numba's runtime.
             rtsys.initialize(target_context)
             return self._load_overload(sig, target_context)
         except Exception as error:

@@ -93,9 +93,10 @@ def _compile_once(
 
 def compile_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
     """Compile a kernel for the types of its arguments, before its first call."""
-    # Cheaper to find out than Numba's types, and never equal where these are not.
+    if PYTHON_MODE:
+        return
     kinds = kernel, *map(_kind, arguments)
-    if PYTHON_MODE or kinds in _ready:
+    if kinds in _ready:
         return
     types = tuple(numba.typeof(argument) for argument in arguments)
     if types not in kernel.overloads:
@@ -109,6 +110,7 @@ def compile_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
 
 
 def _kind(argument: Any) -> Any:
+    """Return what tells types of Numba apart. It may differ for one type, but is found sooner."""
     if isinstance(argument, np.ndarray):
         return argument.dtype, argument.ndim, argument.flags.num
     return type(argument)

@@ -115,7 +115,7 @@ class Trainer:
                     for observer in observers:
                         observer.epoch_begins()
                     if config.shuffle:
-                        # The same order as from sklearn.utils.shuffle(rows), without a copy.
+                        # The order that sklearn.utils.shuffle(rows) returns, without a copy.
                         random_state.shuffle(rows)
                     rates, rate = rates_of_epoch.after(optimizer.t, optimizer.learning_rate)
                     loss = self.runner.run(team, rows, rates) / n
