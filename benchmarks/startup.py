@@ -162,10 +162,10 @@ def recorded() -> Iterator[list[tuple[int, str, float, float]]]:
 
     plain = compilation._c_function
 
-    def timed(function: Any, signature: Any) -> Any:
+    def timed(function: Any, signature: Any, options: dict[str, Any]) -> Any:
         begin()
         try:
-            return plain(function, signature)
+            return plain(function, signature, options)
         finally:
             end(f"{function.__module__}.{function.__qualname__} (part)")
 

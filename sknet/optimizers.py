@@ -26,13 +26,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from sknet._bias_correction import bias_correction
 from sknet._engine.functions import square_limit
 from sknet.parts import Part
-
-
-def _powers(base: float, exponents: np.ndarray) -> np.ndarray:
-    """Return base**exponents, computed by Python as in scikit-learn: equal on every processor."""
-    return np.array([base**n for n in exponents.tolist()])
 
 
 @dataclass
@@ -232,11 +228,10 @@ class Adam(Optimizer, name="adam"):
 
     def constants(self, rates: np.ndarray) -> np.ndarray:
         """Return b1, 1 - b1, b2, 1 - b2, eta_t and epsilon for each step."""
-        t = self.t + 1 + np.arange(rates.size, dtype=np.int64)
-        table = np.empty((rates.size, 6))
-        table[:, :4] = self.beta_1, 1 - self.beta_1, self.beta_2, 1 - self.beta_2
-        table[:, 4] = rates * np.sqrt(1 - _powers(self.beta_2, t)) / (1 - _powers(self.beta_1, t))
-        table[:, 5] = self.epsilon
+        b1, b2, t, n = self.beta_1, self.beta_2, self.t, rates.size
+        table = np.empty((n, 6))
+        table[:] = b1, 1 - b1, b2, 1 - b2, 0, self.epsilon
+        table[:, 4] = rates * np.sqrt(bias_correction(b2, t, n)) / bias_correction(b1, t, n)
         return table
 
     @staticmethod
@@ -337,7 +332,7 @@ class NAdam(Adam, name="nadam"):
         matters = self.beta_1**self.t > np.finfo(float).epsneg / 2
         earlier = self._mu(1 + np.arange(self.t, dtype=np.int64)).prod() if matters else 0
         product = earlier * np.cumprod(mu)
-        eta = rates * np.sqrt(1 - _powers(self.beta_2, t))
+        eta = rates * np.sqrt(bias_correction(self.beta_2, self.t, rates.size))
         ahead = eta * next_mu / (1 - product * next_mu)
         down = eta * (1 - mu) / (1 - product)
         adam = super().constants(rates)

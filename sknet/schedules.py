@@ -45,6 +45,11 @@ class Schedule(Part):
 
     has_end: ClassVar[bool] = False
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether all factors are 1, so that they need not be computed for each epoch."""
+        return type(self).factors is Schedule.factors
+
     @classmethod
     def start(cls, hyperparameters: Mapping[str, Any]) -> Self:
         """Create a schedule.
@@ -163,6 +168,13 @@ class WithWarmup(Schedule):
     """
 
     warmup_fraction: float
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether there is neither a warm-up nor a decay."""
+        own = type(self)
+        is_inherited = own.factors is WithWarmup.factors and own.decay is WithWarmup.decay
+        return self.warmup_fraction == 0 and is_inherited
 
     def factors(self, fractions: np.ndarray) -> np.ndarray:
         """Return the factors of the warm-up times those of `decay`."""

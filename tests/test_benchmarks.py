@@ -12,6 +12,7 @@ import pytest
 from processes import run_script
 
 import sknet
+from sknet._engine.compilation import PYTHON_MODE
 
 ROOT = Path(sknet.__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -46,6 +47,15 @@ for page in (root / "docs" / "performance").glob("*.md"):
     if beside(page, "scaling.csv").exists():
         scaling.update(*scaling.read(beside(page, "scaling.csv")), page)
         print(beside(page, "scaling").name)
+"""
+COMPILATIONS = """
+import numpy as np
+import startup
+from sknet._engine.kernels import clear
+from sknet._engine.program import function_address
+with startup.recorded() as entries:
+    function_address(clear, np.dtype(np.float64))
+print(*((depth, name, 0 < own <= seconds) for depth, name, seconds, own in entries), sep="\\n")
 """
 
 
@@ -112,3 +122,9 @@ def test_what_is_said_of_small_and_large(pages):
         figures = f"docs/performance/{name}.csv"
         assert (pages / figures).read_bytes() == (ROOT / figures).read_bytes()
         assert (pages / "docs" / "performance" / f"{name}.png").stat().st_size > 10_000
+
+
+@pytest.mark.skipif(PYTHON_MODE, reason="nothing is compiled")
+def test_compilations_are_recorded(tmp_path):
+    printed = run_script(BEGINNING + COMPILATIONS, BENCHMARKS, ROOT, NUMBA_CACHE_DIR=str(tmp_path))
+    assert printed.splitlines() == ["(0, 'sknet._engine.kernels.clear (part)', True)"]

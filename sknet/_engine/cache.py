@@ -21,6 +21,7 @@ from sknet._engine.simd import VECTOR_BITS
 
 try:  # private to Numba: tests/engine/test_cache.py checks that it does what is needed here
     from numba.core.caching import FunctionCache
+    from numba.core.runtime import rtsys
     from numba.core.serialize import dumps
 except ImportError:
     FunctionCache = object  # type: ignore[assignment, misc]
@@ -49,6 +50,7 @@ class SafeCache(FunctionCache):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
+        self._is_own = str(function.__module__).startswith(f"{PACKAGE.name}.")
         sources = self._impl.locator.get_source_stamp(), package_digest()
         stamp = numba.__version__, VECTOR_BITS, sources
         self._cache_file = CodeFiles(Path(self.cache_path), self._impl.filename_base, stamp)
@@ -59,7 +61,12 @@ class SafeCache(FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the code for one signature, or None if it has to be compiled."""
         try:
-            return super().load_overload(sig, target_context)
+            if not self._is_own:
+                return super().load_overload(sig, target_context)
+            # Numba would first import everything that compilation needs, which takes longer than
+            # all else here. The package's own code calls only Numba's runtime.
+            rtsys.initialize(target_context)
+            return self._load_overload(sig, target_context)
         except Exception as error:
             _warn_of_folder(
                 f"sknet could not load compiled code from the folder {self.cache_path} "

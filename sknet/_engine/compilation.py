@@ -43,6 +43,9 @@ PYTHON_MODE = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 # addresses.
 _compiled: dict[tuple[Callable[..., Any], str], CFunc] = {}
 
+# Kernels and the kinds of arguments that they are compiled for.
+_ready: set[tuple[Any, ...]] = set()
+
 # With NUMBA_DISABLE_JIT=1 a function's address is its index in this list.
 python_functions: list[Callable[..., Any]] = []
 
@@ -92,6 +95,9 @@ def compile_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
     """Compile a kernel for the types of its arguments, before its first call."""
     if PYTHON_MODE:
         return
+    kinds = kernel, *map(_kind, arguments)
+    if kinds in _ready:
+        return
     types = tuple(numba.typeof(argument) for argument in arguments)
     if types not in kernel.overloads:
 
@@ -100,6 +106,14 @@ def compile_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
                 kernel.compile(types)
 
         _timed(compile_once)
+    _ready.add(kinds)
+
+
+def _kind(argument: Any) -> Any:
+    """Return what tells types of Numba apart. It may differ for one type, but is found sooner."""
+    if isinstance(argument, np.ndarray):
+        return argument.dtype, argument.ndim, argument.flags.num
+    return type(argument)
 
 
 _clock = threading.local()

@@ -108,8 +108,8 @@ def is_finite(array: np.ndarray) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         # The sum of finite float32 may overflow, but takes a fraction of the time. NaN is the least
         # and the greatest of all numbers it is among. Nothing of the size of the array is made.
-        return bool(
-            np.isfinite(array.sum()) or (np.isfinite(array.min()) and np.isfinite(array.max()))
+        return math.isfinite(np.add.reduce(array, axis=None)) or bool(
+            np.isfinite(array.min()) and np.isfinite(array.max())
         )
 
 

@@ -9,6 +9,7 @@ instructions, by the table of roles, and checks every array it is given.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numba
@@ -31,10 +32,15 @@ from sknet._engine.roles import ROLES, check_arrays, check_result, role_of
 from sknet._engine.views import array_at
 
 
+@cache
 def function_address(
     function: Callable[..., Any], dtype: np.dtype[Any], name: str | None = None
 ) -> int:
-    """Return the address of a function, compiled for a role, or for that which its name says."""
+    """Return the address of a function, compiled for a role, or for that which its name says.
+
+    It is valid until the process ends. Numba takes longer to make and to compare its types than
+    everything else that `Program.add` does.
+    """
     role = ROLES[name or function.__name__]
     signature = role.signature(numba.from_dtype(np.dtype(dtype)))
     return address(function, signature, elementwise=role.elementwise)

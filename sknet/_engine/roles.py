@@ -8,6 +8,7 @@ and the check of the arrays of each call.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -191,25 +192,35 @@ def check_arrays(name: str, dtype: np.dtype[Any], arrays: Sequence[np.ndarray]) 
         would read or write memory that belongs to something else.
     """
     lengths: dict[str, int] = {}
-    for (argument, spec), array in zip(ROLES[name].arguments.items(), arrays, strict=True):
-        wanted = dtype if spec.dtype is None else np.dtype(spec.dtype.name)
+    for (argument, spec, wanted), array in zip(_wanted(name, dtype), arrays, strict=True):
+        shape, readonly, layout, _ = spec
         flags = array.flags
         fits = (
             array.dtype == wanted
-            and array.ndim == len(spec.shape)
-            and (spec.layout != "C" or flags.c_contiguous)
-            and (spec.readonly or flags.writeable)
-            and (not array.size or has_layout(array, spec.layout))
+            and array.ndim == len(shape)
+            and (layout != "C" or flags.c_contiguous)
+            and (readonly or flags.writeable)
+            and (layout == "C" or not array.size or has_layout(array, layout))
         )
         if fits:
-            for symbol, length in zip(spec.shape, array.shape, strict=True):
-                fits = fits and (symbol == "?" or lengths.setdefault(symbol, length) == length)
+            for symbol, length in zip(shape, array.shape, strict=True):
+                if symbol != "?" and lengths.setdefault(symbol, length) != length:
+                    fits = False
         if not fits:
             raise TypeError(
                 f"{argument} of the role {name!r} must be {wanted}, {spec}, with the lengths "
                 f"{lengths} of the call so far; got {array.dtype} of shape {array.shape} "
                 f"and strides {array.strides}."
             )
+
+
+@cache
+def _wanted(name: str, dtype: np.dtype[Any]) -> list[tuple[str, Array, np.dtype[Any]]]:
+    """Return name, description and dtype of each argument of a role, for a dtype of parameters."""
+    return [
+        (argument, spec, dtype if spec.dtype is None else np.dtype(spec.dtype.name))
+        for argument, spec in ROLES[name].arguments.items()
+    ]
 
 
 def has_layout(array: np.ndarray, layout: Layout) -> bool:
@@ -229,7 +240,7 @@ def check_result(name: str, result: np.ndarray | None) -> None:
     TypeError
         If not: the call would write to memory that belongs to something else.
     """
-    if ROLES[name].returns == types.void:
+    if ROLES[name].returns is types.void:  # there is one; to compare types takes longer
         fits = result is None
     else:
         fits = (

@@ -181,10 +181,12 @@ class EpochRunner:
             constants = np.empty((rates.size, 0))
         else:
             constants = self.optimizer.constants(rates)
-        keeps = np.zeros(rates.size)
+        keeps: np.ndarray | float = 0.0
         if self.averaging is not None:
             keeps = self.averaging.keep_factors(first_step, rates.size)
-        return np.array([rates, keeps]), constants.astype(self.network.params.dtype)
+        table = np.empty((2, rates.size))
+        table[0], table[1] = rates, keeps
+        return table, constants.astype(self.network.params.dtype)
 
     def _threads(self, n_threads: int) -> list[_Thread]:
         if n_threads not in self._teams:

@@ -8,7 +8,6 @@ from math import isfinite
 
 import numpy as np
 
-from sknet._engine.memory import is_finite
 from sknet._engine.threads import ThreadTeam
 from sknet._network.network import Network
 from sknet._network.prediction import Predictor
@@ -25,6 +24,7 @@ from sknet._training.epoch import EpochRunner
 from sknet._training.lbfgs import minimise
 from sknet._training.monitor import EarlyStopping, end_epoch, record
 from sknet._training.observers import Observer
+from sknet._training.rates import EpochRates
 from sknet.optimizers import Optimizer
 
 
@@ -60,6 +60,7 @@ class Trainer:
         self.runner = EpochRunner(
             self.network, data, config.batch_size, config.regularization, self.optimizer, averaging
         )
+        self._is_finite = np.empty(params.size, bool)  # of each parameter
         # What predicts: the average, where there is one.
         shown = self.network if averaging is None else network.with_params(averaging.mean)
         self.predictor = Predictor(shown)
@@ -105,7 +106,8 @@ class Trainer:
         first_step = optimizer.t
         stopped_by: StoppedBy = "n_epochs"
         early_stopping = EarlyStopping(config, state.records)
-        order = np.arange(n, dtype=np.int64)
+        rates_of_epoch = EpochRates(schedule, n_steps, config.max_iter)
+        rows = data.rows.copy()
         n_samples, n_scheduled = state.samples_seen, 0
         try:
             with ThreadTeam(config.n_jobs, self.runner.step_flops) as team:
@@ -113,19 +115,12 @@ class Trainer:
                     for observer in observers:
                         observer.epoch_begins()
                     if config.shuffle:
-                        # As sklearn.utils.shuffle(order) does, without its checks.
-                        permutation = np.arange(n, dtype=np.int64)
-                        random_state.shuffle(permutation)
-                        order = order[permutation]
-                    fractions = (optimizer.t + np.arange(n_steps, dtype=np.int64)) / (
-                        n_steps * config.max_iter
-                    )
-                    factors = schedule.factors(np.minimum(fractions, np.nextafter(1, 0)))
-                    rates = optimizer.learning_rate * factors
-                    rate = float(rates.mean())
-                    loss = self.runner.run(team, data.rows[order], rates) / n
+                        # The order that sklearn.utils.shuffle(rows) returns, without a copy.
+                        random_state.shuffle(rows)
+                    rates, rate = rates_of_epoch.after(optimizer.t, optimizer.learning_rate)
+                    loss = self.runner.run(team, rows, rates) / n
                     optimizer.t = first_step + self.runner.n_steps
-                    if not (isfinite(loss) and is_finite(self.network.params)):
+                    if not (isfinite(loss) and self._has_finite_params()):
                         stopped_by = "divergence"
                         break
                     is_stopped = end_epoch(
@@ -149,7 +144,7 @@ class Trainer:
         except KeyboardInterrupt:
             if self.runner.n_steps == 0:
                 raise
-            stopped_by = "interrupt" if is_finite(self.network.params) else "divergence"
+            stopped_by = "interrupt" if self._has_finite_params() else "divergence"
             if self.runner.n_steps // n_steps > len(state.records.epochs):
                 # All steps of the epoch are made. It only was not recorded yet.
                 record(state.records, validation, self.runner.objective / n, rate)
@@ -166,6 +161,10 @@ class Trainer:
         samples_seen = n_samples + whole * n + min(rest * config.batch_size, n)
         missing_score = early_stopping.missing_score(validation)
         return self._outcome(early_stopping, samples_seen, stopped_by, missing_score)
+
+    def _has_finite_params(self) -> bool:
+        # Into memory that is there already: the fastest way for few and for many parameters.
+        return bool(np.isfinite(self.network.params, out=self._is_finite).all())
 
     def _outcome(
         self,

@@ -42,6 +42,7 @@ from sknet.estimators.fitted_network import (
     spec_of,
 )
 from sknet.estimators.html import NetworkHTML
+from sknet.estimators.known_parameters import KnownParameters
 from sknet.estimators.parameters import (
     CONSTRAINTS,
     check_together,
@@ -106,7 +107,14 @@ def has_probabilities(model: BaseMLP) -> Literal[True]:
     return True
 
 
-class BaseMLP(NetworkHTML, NetworkSummary, Suggestions, CallbackSupportMixin, BaseEstimator):
+class BaseMLP(
+    NetworkHTML,
+    NetworkSummary,
+    Suggestions,
+    KnownParameters,
+    CallbackSupportMixin,
+    BaseEstimator,
+):
     """What classifier and regressor share, which is everything except the targets."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

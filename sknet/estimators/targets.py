@@ -20,6 +20,7 @@ from sklearn.utils.multiclass import (
 from sklearn.utils.validation import check_is_fitted
 
 from sknet.estimators.indicators import as_indicators, warn_of_one_hot
+from sknet.estimators.labels import integer_binarizer
 from sknet.losses import Loss
 from sknet.metrics import d2_pinball_score
 
@@ -61,7 +62,7 @@ class ClassTargets:
                 f"they have the types {_names_of_types(y)}. Give {_of_one_type(y)}."
             )
         check_classification_targets(y)
-        if type_of_target(y, input_name="y") == "multiclass-multioutput":
+        if y.ndim > 1 and type_of_target(y, input_name="y") == "multiclass-multioutput":
             raise ValueError(
                 "y has several columns of class labels (multiclass-multioutput), which one network "
                 "does not take. Give one column, or an indicator matrix of 0 and 1, or wrap the "
@@ -382,8 +383,10 @@ def encode_labels(
         if is_first_part:
             warn_of_one_hot(known)
         return targets, known
-    ClassTargets.check_kind(y)
-    targets = ClassTargets.of(y)
+    binarizer = integer_binarizer(y)
+    if binarizer is None:
+        ClassTargets.check_kind(y)
+    targets = ClassTargets(binarizer or LabelBinarizer().fit(y))
     model._label_binarizer, model.classes_ = targets.label_binarizer, targets.classes
     encoded = targets.encode(y)
     assert encoded is not None  # its own classes

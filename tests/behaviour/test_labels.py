@@ -14,11 +14,13 @@ from factories import BOTH, SMALL, classifier
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
+from sklearn.preprocessing import LabelBinarizer
 from snapshots import assert_same_weights, assert_unchanged, snapshot
 from versions import STOPS_EARLY_ON_STRINGS, needs_names_of_rare_classes
 
 from sknet import MLPClassifier
 from sknet.estimators import user_warnings
+from sknet.estimators.labels import integer_binarizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -301,3 +303,38 @@ def test_a_single_row_is_silent(digits):
     Y = np.eye(3, dtype=int)[:1]
     first = one_hot_warnings(lambda: classifier().partial_fit(digits[0][:1], Y, classes=range(3)))
     assert first == []
+
+
+# Labels that scikit-learn need not examine.
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int64])
+@pytest.mark.parametrize("n_classes", [1, 2, 5, 12, 13])
+def test_integers_are_binarized_as_by_scikit_learn(dtype, n_classes):
+    """Except where there are so many classes that scikit-learn may warn."""
+    y = (np.arange(24) % n_classes).astype(dtype)
+    ours, theirs = integer_binarizer(y), LabelBinarizer().fit(y)
+    assert (ours is None) == (n_classes == 13 and dtype is not bool)
+    if ours is not None:
+        assert vars(ours).keys() == vars(theirs).keys()
+        assert (ours.y_type_, ours.sparse_input_) == (theirs.y_type_, theirs.sparse_input_)
+        assert ours.classes_.dtype == theirs.classes_.dtype == dtype
+        assert_array_equal(ours.classes_, theirs.classes_)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [0, 1, 0, 1], np.array([0.0, 1.0, 0.0]), np.array(["a", "b", "a"]), np.eye(3, dtype=int),
+        np.array([], int), np.array([0, 1, 0], object), pd.Series([0, 1, 0]),
+    ],
+    ids=["list", "floats", "strings", "matrix", "empty", "objects", "series"],
+)  # fmt: skip
+def test_scikit_learn_examines_all_other_labels(y):
+    assert integer_binarizer(y) is None
+
+
+def test_many_classes_of_integers_give_the_warning_of_scikit_learn():
+    X, y = np.ones((24, 2)), np.arange(24)
+    with pytest.warns(UserWarning, match="greater than 50% of the number of samples"):
+        MLPClassifier(**SMALL).fit(X, y)

@@ -429,3 +429,42 @@ def test_caches_are_secured():
 
 def _key(c_function):
     return c_function._cache._index_key(c_function._sig, c_function._library.codegen)
+
+
+RUN_PROGRAM = """
+import sys
+import numba
+import numpy as np
+from sknet._engine.kernels import clear
+from sknet._engine.program import Program, run_program
+
+program, numbers = Program(np.dtype(np.float64)), np.ones(3)
+program.add(clear, numbers)
+run_program(program.finish().instructions, 1, numbers)
+assert not numbers.any()
+print("numba.np.linalg" in sys.modules)
+assert numba.njit(lambda x: x + 1)(1) == 2
+"""
+
+
+@needs_compiler
+def test_loading_imports_nothing_that_only_compilation_needs(tmp_path):
+    """It would take most of the time until the first step. Compilation still works afterwards."""
+    needed = [run_script(RUN_PROGRAM, NUMBA_CACHE_DIR=str(tmp_path)).strip() for _ in range(2)]
+    assert needed == ["True", "False"]
+
+
+@needs_compiler
+def test_all_that_a_users_code_may_call_is_imported_before_it_is_loaded(folder, monkeypatch):
+    """It may call what Numba registers when it is imported, such as linear algebra."""
+    refreshed = []
+    monkeypatch.setattr(
+        "numba.core.cpu.CPUContext.refresh", lambda self: refreshed.append(self), raising=False
+    )
+    for function, is_own in ((double, False), (run_steps.py_func, True)):
+        refreshed.clear()
+        loaded = SafeCache(function).load_overload(
+            numba.float64(numba.float64), run_steps.targetctx
+        )
+        assert loaded is None
+        assert bool(refreshed) != is_own

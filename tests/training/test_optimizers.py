@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
 from sknet import MLPClassifier
+from sknet._bias_correction import bias_correction
 from sknet._engine.compilation import kernel
 from sknet.optimizers import Optimizer
 
@@ -275,6 +276,15 @@ def test_rates_of_adam_are_those_of_scikit_learn(t):
         reference._get_updates([params])
         expected.append(reference.learning_rate)
     assert_array_equal(optimizer.constants(rates)[:, 4], expected)
+
+
+@pytest.mark.parametrize(("t", "n_steps"), [(0, 1), (255, 1), (256, 1), (250, 20), (100, 700)])
+@pytest.mark.parametrize("base", [0.0, 0.9, 0.999999])
+def test_bias_corrections_are_those_of_plain_python(base, t, n_steps):
+    """They are kept in blocks of 256 steps. An epoch may begin and end within any of them."""
+    expected = [1 - base**step for step in range(t + 1, t + n_steps + 1)]
+    for _ in range(2):  # computed, then kept
+        assert_array_equal(bias_correction(base, t, n_steps), expected)
 
 
 def test_equal_hyperparameters_leave_an_optimiser():
