@@ -49,7 +49,7 @@ from sknet._training.gradient import (
     GradientProgram,
 )
 from sknet._training.update import UpdateProgram
-from sknet._training.workspace import MICROBATCH, ThreadProgram, Workspace
+from sknet._training.workspace import MICROBATCH, ThreadProgram, Workspace, networks_for_threads
 from sknet.optimizers import Optimizer
 
 
@@ -190,9 +190,11 @@ class EpochRunner:
 
     def _threads(self, n_threads: int) -> list[_Thread]:
         if n_threads not in self._teams:
-            barrier = new_barrier()
+            barrier, networks = new_barrier(), networks_for_threads(self.network, n_threads)
             programs = [
-                ThreadProgram(self.workspace, thread, n_threads, barrier, self._n_constants)
+                ThreadProgram(
+                    self.workspace, thread, n_threads, barrier, networks, self._n_constants
+                )
                 for thread in range(n_threads)
             ]
             mean = None if self.averaging is None else self.averaging.mean

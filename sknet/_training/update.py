@@ -11,6 +11,7 @@ from sknet._engine.kernels import (
     add_l1_subgradient,
     average,
     clipped_step,
+    copy,
     decay,
     project_to_orthant,
     squared_norms,
@@ -88,6 +89,8 @@ class UpdateProgram:
             add(project_to_orthant, params, grad, previous, settings)
         if self.mean is not None:
             add(average, params, scalars, self.mean[part])
+        for network in thread.other_networks:
+            add(copy, params, network.params[part])
         thread.meet()
         if thread.thread == 0:
             add(total, w.penalties, result=scalars[PENALTY : PENALTY + 1])

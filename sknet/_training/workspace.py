@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sknet._engine.barrier import abandon, meet, thread_slice
@@ -31,6 +33,11 @@ MICROBATCH = 512
 
 # Rows and columns are divided among threads in blocks of so many.
 ROW_BLOCK = 16
+
+# Of parameters that take at most so many bytes, each thread has a copy of its own. A core that
+# changes a number in its cache has to wait if another core has read it since, some 60 ns for each
+# cache line. It need not wait if it overwrites a number without having read it.
+COPY_PARAMS_UNTIL = 2**20
 
 
 class Workspace:
@@ -90,6 +97,15 @@ class Workspace:
         self.squares = np.zeros(self.n_blocks)
 
 
+def networks_for_threads(network: Network, n_threads: int) -> list[Network]:
+    """Return a network for each thread, whose parameters are its own copy if they are few."""
+    params, others = network.params, n_threads - 1
+    if params.nbytes > COPY_PARAMS_UNTIL:
+        return [network] * n_threads
+    copies = [aligned(params.shape, params.dtype) for _ in range(others)]
+    return [network, *(network.with_params(copy) for copy in copies)]
+
+
 class ThreadProgram:
     """One thread's share of the work on a minibatch, as a program.
 
@@ -100,6 +116,9 @@ class ThreadProgram:
         Number of this thread, and of all.
     barrier : ndarray of int64
         Where the threads meet.
+    networks : list of Network
+        For each thread one with the parameters that it reads, its own copy or those of
+        all. The first one is that of the workspace.
     n_constants : int
         How many constants a step of the optimiser takes.
     """
@@ -110,9 +129,11 @@ class ThreadProgram:
         thread: int,
         n_threads: int,
         barrier: np.ndarray,
+        networks: Sequence[Network],
         n_constants: int,
     ) -> None:
-        self.workspace, self.network = workspace, workspace.network
+        self.workspace, self.network = workspace, networks[thread]
+        self.other_networks = [n for n in networks if n is not self.network]
         self.thread, self.n_threads, self.barrier = thread, n_threads, barrier
         dtype = self.network.params.dtype
         self.program = Program(dtype)
@@ -128,8 +149,11 @@ class ThreadProgram:
 
     def begin(self, first_step: int, n_done: int) -> None:
         """Begin an epoch, or continue it after some of its steps."""
-        self.counters[[FIRST_STEP, BATCH_SIZE]] = first_step, self.workspace.batch_size
-        self.counters[[N_DONE, ROW, PHASE]] = n_done, 0, 0
+        counters = self.counters
+        counters[FIRST_STEP], counters[BATCH_SIZE] = first_step, self.workspace.batch_size
+        counters[N_DONE], counters[ROW], counters[PHASE] = n_done, 0, 0
+        if self.network is not self.workspace.network:
+            self.network.params[:] = self.workspace.network.params
 
     def share(self, n: int, block: int) -> slice:
         """Return this thread's part of n rows, cut at multiples of `block`."""
