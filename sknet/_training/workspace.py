@@ -32,7 +32,7 @@ from sknet._training.contract import Dataset, Regularization
 MICROBATCH = 512
 
 # Rows and columns are divided among threads in blocks of so many.
-ROW_BLOCK = 16
+ROW_BLOCK = 8
 
 # Of parameters that take at most so many bytes, each thread has a copy of its own. A core that
 # changes a number in its cache has to wait if another core has read it since, some 60 ns for each
