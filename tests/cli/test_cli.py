@@ -62,7 +62,10 @@ def test_digits_compares_both_and_saves_the_figure(tmp_path):
     assert "On the test images: the same 360 predictions." in done.stdout
     seconds = row(done.stdout, "seconds of the search")
     assert all(len(value.replace(".", "").lstrip("0")) == 3 for value in seconds)
-    assert f"sknet is {speed(*map(float, seconds))} as scikit-learn." in done.stdout
+    # Seconds of three digits are off by at most half a unit of the last one, less than 0.5 %.
+    theirs, ours = map(float, seconds)
+    said = {speed(theirs * (1 + off), ours * (1 - off)) for off in (-0.005, 0, 0.005)}
+    assert any(f"sknet is {words} as scikit-learn." in done.stdout for words in said)
     assert max(map(len, done.stdout.partition("\nFigure: ")[0].splitlines())) <= 80
     assert len(re.findall(r"^ +\d( +\d\.\d{3}){3} +\d+$", done.stdout, re.MULTILINE)) == 10
     progress = [
