@@ -78,11 +78,13 @@ def test_a_row_does_not_depend_on_the_other_rows(dtype, columns):
         assert_array_equal(multiply(A[begin:end].copy(), B, bias), expected[begin:end])
 
 
-@pytest.mark.skipif(PYTHON_MODE, reason="without compilation NumPy sums in an order of its own")
 @pytest.mark.parametrize("n_tiles", [1, 3, 100])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_copies_of_columns_far_apart_have_the_same_bits(dtype, n_tiles):
-    """Room for one tile, for some tiles, and for more than there are."""
+    """Room for one tile, for some tiles, and for more than there are.
+
+    Without compilation NumPy sums in an order of its own, so the sums agree within rounding only.
+    """
     rng = np.random.RandomState(0)
     itemsize = np.dtype(dtype).itemsize
     k, m = DEPTH_BLOCK + 19, COPY_STRIDE // itemsize
@@ -91,11 +93,12 @@ def test_copies_of_columns_far_apart_have_the_same_bits(dtype, n_tiles):
     bias = rng.normal(size=n).astype(dtype)
     left = A.T[: 5 * TILE_ROWS + 3]
     room = n_tiles * k * TILE_ROWS + VECTOR_BYTES
-    expected = multiply(left, B, bias)
-    assert_array_equal(multiply(left, B, bias, room=room), expected)
+    found = multiply(left, B, bias, room=room)
+    if not PYTHON_MODE:
+        assert_array_equal(found, multiply(left, B, bias))
     exact = left.astype(np.longdouble) @ B + bias
     bound = (k + 1) * np.finfo(dtype).eps * (np.abs(left) @ np.abs(B) + np.abs(bias))
-    assert (np.abs(expected - exact) <= bound).all()
+    assert (np.abs(found - exact) <= bound).all()
 
 
 @pytest.mark.parametrize("columns", [False, True])
