@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknet.estimators.data import validate_for
 from sknet.estimators.engine import load_engine
-from sknet.inspection import network_of, score_indices
+from sknet.inspection import _network_of, _score_indices
 
 # Points whose gradients are computed at a time.
 POINTS = 4096
@@ -210,11 +210,11 @@ def expected_gradients(
     load_engine()
     from sknet._engine.memory import as_kernel_input
 
-    mlp = network_of(estimator)
+    mlp = _network_of(estimator)
     check_is_fitted(mlp, "coefs_")
     predictor = mlp._predictor(vars(mlp))
     network = predictor.network
-    outputs, signs = score_indices(mlp, network.layout.units[-1], X, target)
+    outputs, signs = _score_indices(mlp, network.layout.units[-1], X, target)
     X, rows = (validate_for(mlp, given, network, vars(mlp)) for given in (X, background))
     outputs, signs = (np.broadcast_to(v, X.shape[0]) for v in (outputs, signs))
     cuts = np.arange(n_samples // 2, dtype=np.float64)[:, None]

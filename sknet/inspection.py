@@ -111,11 +111,11 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
             If the network has no such hidden layer, or if the fit of the network
             raises a ValueError.
         """
-        network_of(self.estimator)
+        _network_of(self.estimator)
         if get_config()["enable_metadata_routing"]:
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
         fitted = clone(self.estimator).fit(X, y, **fit_params)
-        self._layer_indices(network_of(fitted))
+        self._layer_indices(_network_of(fitted))
         self.estimator_ = fitted
         self.n_features_in_ = fitted.n_features_in_
         if hasattr(fitted, "feature_names_in_"):
@@ -142,7 +142,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         from sknet._network.tracing import activations
 
         check_is_fitted(self, "estimator_")
-        mlp = network_of(self.estimator_)
+        mlp = _network_of(self.estimator_)
         network = mlp._network()
         X = validate_for(self, X, network, vars(self))
         return activations(network, as_kernel_input(X), self._layer_indices(mlp), mlp.n_jobs)
@@ -165,7 +165,7 @@ class HiddenLayers(TransformerMixin, MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self, "estimator_")
         _check_feature_names_in(self, input_features, generate_names=False)
-        mlp = network_of(self.estimator_)
+        mlp = _network_of(self.estimator_)
         layers = self._layer_indices(mlp)
         names = [f"hidden{l}_{j}" for l in layers for j in range(mlp.coefs_[l].shape[1])]
         return np.array(names, dtype=object)
@@ -289,10 +289,10 @@ def input_gradients(
     from sknet._engine.memory import as_kernel_input
     from sknet._network import tracing
 
-    mlp = network_of(estimator)
+    mlp = _network_of(estimator)
     check_is_fitted(mlp, "coefs_")
     network = mlp._network()
-    outputs, signs = score_indices(mlp, network.layout.units[-1], X, target)
+    outputs, signs = _score_indices(mlp, network.layout.units[-1], X, target)
     X = validate_for(mlp, X, network, vars(mlp))
     outputs, signs = (np.broadcast_to(v, X.shape[0]) for v in (outputs, signs))
     result = tracing.input_gradients(network, as_kernel_input(X), outputs, signs, mlp.n_jobs)
@@ -303,7 +303,7 @@ def input_gradients(
     return result
 
 
-def score_indices(mlp: BaseMLP, n_outputs: int, X: Any, target: Any) -> tuple[Any, Any]:
+def _score_indices(mlp: BaseMLP, n_outputs: int, X: Any, target: Any) -> tuple[Any, Any]:
     """Return the index of the raw score and its sign.
 
     Both are either an integer for all rows, or an array with an integer for each row.
@@ -335,7 +335,7 @@ def score_indices(mlp: BaseMLP, n_outputs: int, X: Any, target: Any) -> tuple[An
     return outputs, 1
 
 
-def network_of(estimator: Any) -> Any:
+def _network_of(estimator: Any) -> Any:
     """Return the network, and take it out of a FrozenEstimator if it is in one."""
     mlp = estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
     if not isinstance(mlp, BaseMLP):
