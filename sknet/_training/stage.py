@@ -55,7 +55,7 @@ class Stage:
         begin = start + int(own[ROW])
         if min(begin + MICROBATCH, end) > self._end:
             chosen = order[begin : begin + len(self._rows)]
-            self._rows[: chosen.size] = self.data.rows(chosen)
+            self.data.read(chosen, self._rows[: chosen.size])
             self._first, self._end = begin, begin + chosen.size
         for each in counters:
             each[FIRST_READY], each[END_READY] = self._first, self._end
