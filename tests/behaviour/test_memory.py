@@ -298,8 +298,8 @@ print(json.dumps([X.nbytes, same]))
 def test_a_file_larger_than_the_memory_that_is_allowed(dtype, order, n, tmp_path):
     """The bits are those of a fit in memory, and the system refuses what exceeds the cap.
 
-    The file has up to 256 MB, and would have up to 512 MB in float64. Training and predictions take 200 bytes
-    for each row, and converting takes some MiB.
+    The file has up to 256 MB, and would have up to 512 MB in float64. Training and predictions take
+    200 bytes for each row, and converting takes some MiB.
     """
     cap = 200 * n + 6 * memory.CONVERTED_BYTES
     n_bytes, is_same = json.loads(run_script(CAPPED, tmp_path, cap, n, dtype, order))
