@@ -82,6 +82,7 @@ Make = Callable[[int, str], Any]
 DATA: dict[str, Make] = {
     "memmap float32": lambda n_bytes, folder: on_disk(n_bytes, "f4", folder),
     "memmap float64": lambda n_bytes, folder: on_disk(n_bytes, "f8", folder),
+    "memmap uint8": lambda n_bytes, folder: on_disk(n_bytes, "u1", folder),
     "float32": lambda n_bytes, folder: in_memory(n_bytes, "f4", "C"),
     "float32 by columns": lambda n_bytes, folder: in_memory(n_bytes, "f4", "F"),
     "uint8": lambda n_bytes, folder: in_memory(n_bytes, "u1", "C"),
@@ -100,6 +101,7 @@ CASES: dict[str, tuple[str, dict[str, Any] | None]] = {
     "adam, memmap float64": ("memmap float64", ADAM),
     "adam, memmap float32, early stopping": ("memmap float32", {**ADAM, **STOPPING}),
     "adam, memmap float32, early stopping by loss": ("memmap float32", {**ADAM, **BY_LOSS}),
+    "adam, memmap uint8, early stopping": ("memmap uint8", {**ADAM, **STOPPING}),
     "adam, float32": ("float32", ADAM),
     "adam, float32, early stopping": ("float32", {**ADAM, **STOPPING}),
     "adam, float32 by columns": ("float32 by columns", ADAM),
@@ -111,8 +113,10 @@ CASES: dict[str, tuple[str, dict[str, Any] | None]] = {
     "lbfgs, memmap float32": ("memmap float32", LBFGS),
     "lbfgs, memmap float32, early stopping": ("memmap float32", {**LBFGS, **STOPPING}),
     "lbfgs, memmap float64": ("memmap float64", LBFGS),
+    "lbfgs, memmap uint8": ("memmap uint8", LBFGS),
     "lbfgs, CSR float32": ("CSR float32", LBFGS),
     "predict, memmap float32": ("memmap float32", None),
+    "predict, memmap uint8": ("memmap uint8", None),
     "predict, CSR float32": ("CSR float32", None),
 }
 

@@ -4,6 +4,7 @@
 the same model for the same seed, several times faster.
 """
 
+from sknet.attribution import Attributions, expected_gradients
 from sknet.display import (
     LossCurveDisplay,
     NetworkDisplay,
@@ -17,6 +18,7 @@ from sknet.inspection import HiddenLayers, input_gradients
 
 __version__ = "0.1.0.dev0"
 __all__ = [
+    "Attributions",
     "HiddenLayerSizes",
     "HiddenLayers",
     "LossCurveDisplay",
@@ -27,5 +29,6 @@ __all__ = [
     "SearchDisplay",
     "WeightsDisplay",
     "__version__",
+    "expected_gradients",
     "input_gradients",
 ]

@@ -25,8 +25,13 @@ from sknet._engine.program import call_step
 # Entries of `counters`. STEP is the number of the step since training began, FIRST_STEP that of the
 # epoch's first one. N_DONE steps of the epoch are done. The next call goes on at the microbatch
 # that begins with row ROW of its minibatch, after PHASE of its phases. It may run N_LEFT phases,
-# those of updates not counted, and leaves there how many of them it has not run.
-STEP, FIRST_STEP, BATCH_SIZE, N_DONE, ROW, PHASE, N_LEFT, N_COUNTERS = range(8)
+# those of updates not counted, and leaves there how many of them it has not run. Of data that are
+# converted some rows at a time, those from FIRST_READY to END_READY in the order of the epoch are
+# ready. FIRST_READY is ALL_READY if the program reads the data themselves.
+(
+    STEP, FIRST_STEP, BATCH_SIZE, N_DONE, ROW, PHASE, N_LEFT, FIRST_READY, END_READY, N_COUNTERS,
+) = range(10)  # fmt: skip
+ALL_READY = -1
 
 # Entries of the `settings` of dropout and noise: the layer, and the first row within a microbatch
 # of the rows that a thread takes.

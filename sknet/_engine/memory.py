@@ -1,9 +1,9 @@
-"""Memory that kernels read and write: aligned buffers, read-only views, sparse matrices."""
+"""Memory that kernels read and write: buffers, read-only views, data in the forms they take."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,9 @@ LINE = 64
 # would share a few sets of the cache and evict each other.
 AVOIDED_STRIDE = 512
 
+# Of data that kernels do not take as they are, so many bytes are converted at a time.
+CONVERTED_BYTES = 2**22
+
 
 class CSR(NamedTuple):
     """A sparse matrix in compressed rows, checked and in the dtypes that kernels take."""
@@ -38,7 +41,50 @@ class CSR(NamedTuple):
         return self.data, self.indices, self.indptr
 
 
-def n_rows(X: np.ndarray | CSR) -> int:
+class Unconverted(NamedTuple):
+    """Dense data of any dtype, byte order and layout, which become numbers of `dtype` when read.
+
+    They may be larger than memory. What reads them therefore takes some rows at a time.
+    """
+
+    source: np.ndarray
+    dtype: np.dtype[Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the data."""
+        return self.source.shape
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows, if they were converted."""
+        return self.source.size * self.dtype.itemsize
+
+    @property
+    def rows_at_a_time(self) -> int:
+        """How many rows to convert at a time."""
+        return max(1, CONVERTED_BYTES // max(1, self.shape[1] * self.dtype.itemsize))
+
+    def rows(self, which: slice | np.ndarray) -> np.ndarray:
+        """Return rows, converted."""
+        with np.errstate(over="ignore"):  # whoever validates the data finds what is infinite
+            return self.source[which].astype(self.dtype, order="C")
+
+    def read(self, which: np.ndarray, out: np.ndarray) -> None:
+        """Overwrite `out` by rows, converted. They are known to be finite."""
+        out[...] = self.source[which]
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield all rows, converted, some at a time."""
+        for start in range(0, self.shape[0], self.rows_at_a_time):
+            yield self.rows(slice(start, start + self.rows_at_a_time))
+
+
+# Data as training and prediction take them.
+Data = np.ndarray | CSR | Unconverted
+
+
+def n_rows(X: Data) -> int:
     """Return the number of rows of a dense or sparse matrix."""
     return X.indptr.size - 1 if isinstance(X, CSR) else X.shape[0]
 
@@ -49,15 +95,15 @@ def check_rows(rows: np.ndarray, n: int) -> None:
         raise ValueError(f"Rows must be numbers from 0 to {n - 1}.")
 
 
-def as_kernel_input(X: Any) -> np.ndarray | CSR:
-    """Return validated data in the one form that kernels are compiled for.
+def as_kernel_input(X: Any) -> Any:
+    """Return validated data in one of the forms that training and prediction take.
 
-    Nothing is copied that has that form already.
+    Nothing is copied that has such a form already.
 
     Parameters
     ----------
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-        C-contiguous, float32 or float64.
+    X : ndarray or CSR matrix of shape (n_samples, n_features), or Unconverted
+        C-contiguous, float32 or float64, unless it is unconverted.
 
     Raises
     ------
@@ -65,6 +111,8 @@ def as_kernel_input(X: Any) -> np.ndarray | CSR:
         If the arrays of a CSR matrix contradict each other, so that kernels
         would read or write memory that belongs to something else.
     """
+    if isinstance(X, Unconverted):
+        return X
     if not sp.issparse(X):
         return read_only(X)
     check_sparse(X)
@@ -98,7 +146,7 @@ def padded(n_rows: int, width: int, dtype: np.dtype[Any]) -> np.ndarray:
 
 def read_only(array: np.ndarray) -> np.ndarray:
     """Return a read-only view, so that kernels see one type whatever users pass in."""
-    view = array.view()
+    view = array.view(np.ndarray)  # of a memory map, too
     view.flags.writeable = False
     return view
 

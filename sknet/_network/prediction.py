@@ -9,7 +9,16 @@ import numpy as np
 
 from sknet._engine.compilation import compile_kernel, kernel
 from sknet._engine.functions import vector
-from sknet._engine.memory import CSR, LayerBuffers, check_rows, is_finite, n_rows, read_only
+from sknet._engine.memory import (
+    CSR,
+    Data,
+    LayerBuffers,
+    Unconverted,
+    check_rows,
+    is_finite,
+    n_rows,
+    read_only,
+)
 from sknet._engine.program import Program, execute, point_to
 from sknet._engine.threads import map_row_blocks
 from sknet._network.network import Network
@@ -41,7 +50,7 @@ class Predictor:
 
     def scores(
         self,
-        X: np.ndarray | CSR,
+        X: Data,
         rows: np.ndarray = ALL_ROWS,
         *,
         link: bool = False,
@@ -51,7 +60,7 @@ class Predictor:
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_features) or CSR
+        X : ndarray of shape (n_samples, n_features), CSR or Unconverted
             In the dtype of the network, or float32.
         rows : ndarray of int64 of shape (n_rows,), default=ALL_ROWS
             Indices of the rows, from 0 to n_samples - 1. Some of them are copied from X
@@ -66,7 +75,23 @@ class Predictor:
         ndarray of shape (n_rows, n_outputs)
             In the dtype of the network.
         """
+        if isinstance(X, Unconverted):
+            return self._converted_scores(X, rows, link, n_jobs)
         return self._predict(X, rows, link, n_jobs, only_finite=False)[0]
+
+    def _converted_scores(
+        self, X: Unconverted, rows: np.ndarray, link: bool, n_jobs: int | None
+    ) -> np.ndarray:
+        """Return scores of rows of X, which are converted some at a time."""
+        n, size = X.shape[0] if rows is ALL_ROWS else rows.size, X.rows_at_a_time
+        if rows is not ALL_ROWS:
+            check_rows(rows, X.shape[0])
+        out = np.empty((n, self.network.layout.units[-1]), self.network.params.dtype)
+        for start in range(0, n, size):
+            part = slice(start, start + size)
+            some = X.rows(part if rows is ALL_ROWS else rows[part])
+            out[part] = self.scores(read_only(some), link=link, n_jobs=n_jobs)
+        return out
 
     def scores_if_finite(
         self, X: np.ndarray, *, link: bool = False, n_jobs: int | None = None

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sknet._engine.memory import CSR, check_rows, n_rows
+from sknet._engine.memory import CSR, Data, check_rows, n_rows
 from sknet._network.network import Network
 from sknet._training.averaging import Averaging
 from sknet._training.records import Records
@@ -102,7 +102,7 @@ class Dataset(NamedTuple):
 
     Attributes
     ----------
-    X : ndarray of shape (n_samples, n_features) or CSR
+    X : ndarray of shape (n_samples, n_features), CSR or Unconverted
         Read-only, in the dtype of the network, or float32.
     targets : ndarray of shape (n_samples, n_targets)
         What the loss takes.
@@ -112,7 +112,7 @@ class Dataset(NamedTuple):
         Numbers of the rows that count.
     """
 
-    X: np.ndarray | CSR
+    X: Data
     targets: np.ndarray
     weights: np.ndarray
     rows: np.ndarray
@@ -158,7 +158,7 @@ class Validation(NamedTuple):
 
     Attributes
     ----------
-    X : ndarray of shape (n_samples, n_features) or CSR
+    X : ndarray of shape (n_samples, n_features), CSR or Unconverted
         Read-only, in the dtype of the network, or float32. It may have other rows,
         too: those held out stay among the training data.
     rows : ndarray of int64 of shape (n_rows,)
@@ -174,7 +174,7 @@ class Validation(NamedTuple):
         What the score is called in messages.
     """
 
-    X: np.ndarray | CSR
+    X: Data
     rows: np.ndarray
     targets: np.ndarray
     weights: np.ndarray

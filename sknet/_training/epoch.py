@@ -18,9 +18,12 @@ from sknet._engine.barrier import new_barrier
 from sknet._engine.compilation import compile_kernel, kernel
 from sknet._engine.kernels import (
     ABANDONED,
+    ALL_READY,
     BATCH_SIZE,
     BATCH_VALUE,
     BATCH_WEIGHT,
+    END_READY,
+    FIRST_READY,
     FIRST_STEP,
     KEEP,
     N_DONE,
@@ -48,8 +51,9 @@ from sknet._training.gradient import (
     UPDATE,
     GradientProgram,
 )
+from sknet._training.stage import MICROBATCH
 from sknet._training.update import UpdateProgram
-from sknet._training.workspace import MICROBATCH, ThreadProgram, Workspace, networks_for_threads
+from sknet._training.workspace import ThreadProgram, Workspace, networks_for_threads
 from sknet.optimizers import Optimizer
 
 
@@ -136,6 +140,8 @@ class EpochRunner:
         first_step = 0 if self.optimizer is None else self.optimizer.t
         rates, constants = self._per_step(rates, first_step)
         self._progress = (self.n_steps, None)
+        if self.workspace.stage is not None:
+            self.workspace.stage.clear()
         objective, done = 0.0, 0
         for n_threads, steps in team.schedule_steps(len(constants)):
             threads = self._threads(n_threads)
@@ -162,8 +168,11 @@ class EpochRunner:
         """Make the steps that are not done yet, in calls that return soon."""
         own, *others = threads
         counters, pace = own.program.counters, own.pace
-        *_, constants = arguments
+        _, order, _, constants = arguments
+        stage = self.workspace.stage
         while counters[N_DONE] < len(constants):
+            if stage is not None:
+                stage.make_ready(order, [thread.program.counters for thread in threads])
             budget = pace.units
             for thread in threads:
                 thread.program.counters[N_LEFT] = budget
@@ -241,7 +250,8 @@ def run_steps(
     """Make the next steps of an epoch, until as many phases have run as `counters` allow.
 
     `positions` has where sections begin among phases, and behind these where phases
-    begin among instructions. A call continues where the one before has returned.
+    begin among instructions. A call continues where the one before has returned. It also returns
+    where the next rows are not ready.
     """
     batch_size, step, begin = counters[BATCH_SIZE], counters[N_DONE], counters[ROW]
     phase, n_left = counters[PHASE], counters[N_LEFT]
@@ -273,11 +283,16 @@ def run_steps(
                 section = FULL if m == MICROBATCH else remainder
                 section += 1 if begin > 0 else 0
             counters[ROW] = begin
+            first_ready, after = counters[FIRST_READY], start + begin + m
+            if first_ready != ALL_READY and not is_update and after > counters[END_READY]:
+                counters[PHASE] = 0
+                counters[N_LEFT] = n_left
+                return
             if phase == 0:
+                size = index.size // 3
                 for i in range(m):
                     index[i] = order[start + begin + i]
-                after = start + begin + m
-                size = index.size // 2
+                    index[2 * size + i] = start + begin + i - first_ready
                 for i in range(min(size, order.size - after)):
                     index[size + i] = order[after + i]
             first = positions[section] + phase

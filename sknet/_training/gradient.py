@@ -19,7 +19,8 @@ from sknet._engine.kernels import (
     total,
 )
 from sknet._engine.memory import CSR, PARAM_BLOCK, read_only
-from sknet._training.workspace import MICROBATCH, ROW_BLOCK, ThreadProgram
+from sknet._training.stage import MICROBATCH
+from sknet._training.workspace import ROW_BLOCK, ThreadProgram
 
 # Sections of the program. A microbatch is full, or the remainder of a minibatch, or the remainder
 # of the last minibatch. The first microbatch of a minibatch overwrites the gradient, later ones
@@ -48,7 +49,7 @@ class GradientProgram:
     def __init__(self, thread: ThreadProgram) -> None:
         self.thread, self.program = thread, thread.program
         self.network, self.workspace = thread.network, thread.workspace
-        self.X = self.workspace.data.X
+        self.X = self.workspace.X
 
     def append(self) -> None:
         """Append the sections before UPDATE."""
@@ -71,7 +72,7 @@ class GradientProgram:
         for source, out in ((w.data.targets, w.targets), (w.data.weights, w.weights)):
             columns = read_only(source.reshape(len(source), -1))
             self.program.add(gather, columns, index, out[rows])
-        self._forward(rows, index)
+        self._forward(rows, index if w.stage is None else thread.ready_index[rows])
         last = len(self.network.coefs) - 1
         self.program.add(
             self.network.loss.loss,
@@ -141,7 +142,7 @@ class GradientProgram:
     def _later(self, m: int) -> np.ndarray:
         """Append the search for the next microbatch's rows; return what fetches them."""
         X, rows = self.X, self.thread.share(m, ROW_BLOCK)
-        if isinstance(X, CSR) or X.nbytes < FAR_DATA:
+        if isinstance(X, CSR) or X.nbytes < FAR_DATA or self.workspace.stage is not None:
             return NOTHING
         settings = np.array([start_address(X), X.strides[0], X.shape[1] * X.itemsize], np.int64)
         later = np.zeros(rows.stop - rows.start + 1, np.int64)

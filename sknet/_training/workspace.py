@@ -10,9 +10,11 @@ from sknet._engine.barrier import abandon, meet, thread_slice
 from sknet._engine.gemm import NOTHING, product
 from sknet._engine.kernels import (
     ABANDONED,
+    ALL_READY,
     BATCH_SIZE,
     CLIP,
     DECAY,
+    FIRST_READY,
     FIRST_STEP,
     L1,
     L2,
@@ -22,14 +24,11 @@ from sknet._engine.kernels import (
     PHASE,
     ROW,
 )
-from sknet._engine.memory import CSR, PARAM_BLOCK, LayerBuffers, aligned, padded
+from sknet._engine.memory import CSR, PARAM_BLOCK, LayerBuffers, Unconverted, aligned, padded
 from sknet._engine.program import Program
 from sknet._network.network import Network
 from sknet._training.contract import Dataset, Regularization
-
-# Rows of a minibatch that go through the network at a time, so that their activations stay in the
-# cache.
-MICROBATCH = 512
+from sknet._training.stage import MICROBATCH, Stage
 
 # Rows and columns are divided among threads in blocks of so many.
 ROW_BLOCK = 8
@@ -64,6 +63,14 @@ class Workspace:
         has_optimizer: bool,
     ) -> None:
         self.network, self.data, self.regularization = network, data, regularization
+        # What the program reads: the data, or those of its rows that are ready.
+        self.stage: Stage | None = None
+        self.X: np.ndarray | CSR
+        if isinstance(data.X, Unconverted):
+            self.stage = Stage(data.X, batch_size)
+            self.X = self.stage.X
+        else:
+            self.X = data.X
         self.batch_size, self.last_size = batch_size, data.rows.size % batch_size
         units, dtype = network.layout.units, network.params.dtype
         n = self.size = min(batch_size, MICROBATCH)
@@ -138,14 +145,15 @@ class ThreadProgram:
         dtype = self.network.params.dtype
         self.program = Program(dtype)
         self.scratch = self.network.scratch(workspace.size, for_gradients=True)
-        # Rows of this microbatch and of the next one.
-        self.indices = np.zeros(2 * workspace.size, np.int64)
-        self.index, self.next_index = np.split(self.indices, 2)
+        # Rows of this microbatch and of the next one, and where the rows of this one are ready.
+        self.indices = np.zeros(3 * workspace.size, np.int64)
+        self.index, self.next_index, self.ready_index = np.split(self.indices, 3)
         self.step_constants = np.empty(n_constants, dtype)
         self.scalars = np.zeros(N_SCALARS)
         r = workspace.regularization
         self.scalars[[L2, L1, DECAY, CLIP]] = r.l2, r.l1, r.decay, r.clip or 0
         self.counters = np.zeros(N_COUNTERS, np.int64)
+        self.counters[FIRST_READY] = ALL_READY
 
     def begin(self, first_step: int, n_done: int) -> None:
         """Begin an epoch, or continue it after some of its steps."""

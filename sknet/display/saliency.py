@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing
 
+from sknet.attribution import expected_gradients
 from sknet.display._shared import (
     NEGATIVE,
     POSITIVE,
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from sklearn.pipeline import Pipeline
 
-# The path from a row of the background to the image is cut into this many steps.
-N_STEPS = 20
+# Points on the line from each row of the background to the image.
+N_POINTS = 20
 # Of a larger background this many rows are used, at equal distances.
 MOST_BACKGROUND = 200
 # Pixels with this share of the largest saliency have a sign.
@@ -71,6 +72,7 @@ class SaliencyDisplay:
     See Also
     --------
     sknet.input_gradients : The gradients as an array.
+    sknet.expected_gradients : The contributions of many rows, and how exact they are.
     WeightsDisplay : The weights of the first layer as images.
 
     References
@@ -182,7 +184,9 @@ class SaliencyDisplay:
         else:
             rows = _through(before, _thinned(background, estimator.n_features_in_))
             label = "Contribution to the score"
-            saliency = _expected_gradients(network, inputs, rows, target)
+            saliency = expected_gradients(
+                network, inputs, rows, target, n_samples=N_POINTS, random_state=0
+            ).values
         display = cls(
             np.asarray(row, dtype=float).reshape(shape),
             saliency.reshape(shape),
@@ -244,17 +248,6 @@ class SaliencyDisplay:
         return self
 
 
-def _expected_gradients(network: Any, x: Any, background: Any, target: Any) -> np.ndarray:
-    """Return the expected gradients of one row: each integral is a sum by the midpoint rule."""
-    start = np.asarray(background, dtype=float)
-    difference = np.asarray(x, dtype=float) - start
-    total = np.zeros_like(start)
-    for k in range(N_STEPS):
-        points = start + (k + 0.5) / N_STEPS * difference
-        total += input_gradients(network, _like(x, points), target)
-    return (difference * total / N_STEPS).mean(axis=0)
-
-
 def _through(before: list[Pipeline], X: Any) -> Any:
     """Return X as the network is given it, if each feature stays where it is."""
     for steps in before:
@@ -287,11 +280,6 @@ def _thinned(background: Any, n_features: int) -> Any:
     rows = np.unique(np.linspace(0, shape[0] - 1, MOST_BACKGROUND).astype(np.int64))
     chosen = _safe_indexing(background, rows)
     return chosen.toarray() if sp.issparse(chosen) else chosen
-
-
-def _like(x: Any, points: np.ndarray) -> Any:
-    """Return points as a data frame if the row x is one."""
-    return type(x)(dict(zip(x.columns, points.T, strict=True))) if hasattr(x, "columns") else points
 
 
 def _predicted_class(network: Any, inputs: Any) -> Any:

@@ -411,7 +411,7 @@ class BaseMLP(
             scores = predictor.scores_if_finite(read_only(X), link=link, n_jobs=n_jobs)
             if scores is not None:
                 return scores, state
-        X = validate_for(self, X, network, state)
+        X = validate_for(self, X, network, state, is_whole=False)
         return predictor.scores(as_kernel_input(X), link=link, n_jobs=n_jobs), state
 
     # Pickles and copies.

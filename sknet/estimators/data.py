@@ -12,8 +12,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils.validation import validate_data
 
-from sknet._engine.memory import CSR, as_kernel_input, is_finite
+from sknet._engine.memory import Data, Unconverted, as_kernel_input, is_finite
 from sknet._engine.sparse import check_sparse
+from sknet.estimators.conversion import (
+    check_finite,
+    checked_sparse,
+    is_single_frame,
+    unconverted,
+)
 from sknet.estimators.data_errors import explained
 from sknet.estimators.scorers import NegativeLoss, ScoreInTraining, TrainingScore
 from sknet.estimators.targets import Targets
@@ -39,7 +45,7 @@ def is_plain(X: Any, dtype: Any, n_features: int | None, attributes: Mapping[str
     error.
     """
     return (
-        type(X) is np.ndarray
+        type(X) in (np.ndarray, np.memmap)
         and X.dtype == dtype
         and X.ndim == 2
         and X.shape[0] > 0
@@ -57,43 +63,6 @@ def is_plain_target(y: Any, n: int) -> bool:
         and y.shape == (n,)
         and (y.dtype.kind in "iubU" or (y.dtype.kind == "f" and is_finite(y)))
     )
-
-
-def is_single_frame(X: Any) -> bool:
-    """Return whether X is a data frame whose columns make an array of float32.
-
-    scikit-learn recognises this only in columns of pandas that have dtypes of NumPy. It would
-    convert columns of polars and nullable columns of pandas to float64.
-    """
-    if not all(hasattr(X, name) for name in ("columns", "dtypes", "__len__")):
-        return False
-    kinds = {str(dtype): name for name, dtype in zip(X.columns, X.dtypes, strict=True)}
-    dtypes = [np.asarray(X[name][:0]).dtype for name in kinds.values()]
-    is_numeric = all(dtype.kind in "biuf" for dtype in dtypes)
-    return is_numeric and np.result_type(np.bool_, *dtypes) == np.float32
-
-
-def checked_sparse(X: Any, dtype: Any) -> Any:
-    """Return X, with another dtype if it is in compressed rows and has none of `dtype`.
-
-    The indices are kept. SciPy would copy them, too.
-
-    Raises
-    ------
-    ValueError
-        If the arrays of a sparse X contradict each other. SciPy would crash on
-        some of them when scikit-learn converts them.
-    """
-    if not sp.issparse(X):
-        return X
-    check_sparse(X)
-    dtypes = dtype if isinstance(dtype, tuple) else (dtype,)
-    if X.format != "csr" or X.ndim != 2 or X.dtype.kind not in "biuf" or X.dtype in dtypes:
-        return X
-    n = X.indptr[-1]
-    with np.errstate(over="ignore"):  # scikit-learn finds the infinite number
-        data = X.data[:n].astype(dtypes[0])
-    return type(X)((data, X.indices[:n], X.indptr), shape=X.shape)
 
 
 def validate(
@@ -126,6 +95,7 @@ def validate(
         dtype = np.float32
     if sp.issparse(y):
         check_sparse(y, "y")
+    large = unconverted(X, dtype)
     # Sums of large finite numbers may overflow.
     with explained(X, y, ending), np.errstate(over="ignore", invalid="ignore"):
         X, y = validate_data(
@@ -133,14 +103,18 @@ def validate(
             checked_sparse(X, dtype),
             y,
             accept_sparse="csr",
-            dtype=dtype,
-            order="C",
+            dtype=dtype if large is None else None,
+            order="C" if large is None else None,
+            ensure_all_finite=large is None,
             multi_output=True,
             y_numeric=isinstance(estimator, RegressorMixin),
             reset=reset,
         )
+        if large is not None:
+            check_finite(estimator, large)
+            X = large
         # Of objects, validate_data finds neither None, which is NaN as a number, nor infinity.
-        if isinstance(y, np.ndarray) and y.dtype.kind == "f" and not np.isfinite(y).all():
+        if isinstance(y, np.ndarray) and y.dtype.kind == "f" and not is_finite(y):
             raise ValueError(
                 "Input contains NaN" if np.isnan(y).any() else "Input y contains infinity."
             )
@@ -151,8 +125,18 @@ def validate(
     return X, y
 
 
-def validate_for(estimator: Any, X: Any, network: Network, attributes: Mapping[str, Any]) -> Any:
+def validate_for(
+    estimator: Any,
+    X: Any,
+    network: Network,
+    attributes: Mapping[str, Any],
+    *,
+    is_whole: bool = True,
+) -> Any:
     """Return X as an array, or in compressed rows, of the features that a fitted network takes.
+
+    Without `is_whole`, large arrays may also be returned as data that are converted some rows at a
+    time.
 
     Raises
     ------
@@ -163,11 +147,21 @@ def validate_for(estimator: Any, X: Any, network: Network, attributes: Mapping[s
     dtype, n_features = network.params.dtype, network.layout.units[0]
     if not (is_plain(X, dtype, n_features, attributes) and is_finite(X)):
         X = checked_sparse(X, dtype)
+        large = None if is_whole else unconverted(X, dtype)
         # Sums of large finite numbers may overflow.
         with explained(X), np.errstate(over="ignore", invalid="ignore"):
             X = validate_data(
-                estimator, X, accept_sparse="csr", dtype=dtype, order="C", reset=False
+                estimator,
+                X,
+                accept_sparse="csr",
+                dtype=dtype if large is None else None,
+                order="C" if large is None else None,
+                ensure_all_finite=large is None,
+                reset=False,
             )
+            if large is not None:
+                check_finite(estimator, large)
+                X = large
         if X.shape[1] != n_features:
             raise ValueError(
                 f"X has {X.shape[1]} features, but the fitted network takes {n_features}. Give X "
@@ -230,7 +224,9 @@ def held_out_rows(
 
 def chosen_rows(given: Any, validated: Any, rows: np.ndarray) -> Any:
     """Return rows of data as they were given, if they are a frame: its columns have names."""
-    return _safe_indexing(given, rows) if hasattr(given, "columns") else validated[rows]
+    if hasattr(given, "columns"):
+        return _safe_indexing(given, rows)
+    return validated.rows(rows) if isinstance(validated, Unconverted) else validated[rows]
 
 
 class ValidationMaker:
@@ -319,7 +315,7 @@ class ValidationMaker:
 
     def _validation(
         self,
-        X: np.ndarray | CSR,
+        X: Data,
         rows: np.ndarray,
         targets: np.ndarray,
         weights: np.ndarray,
@@ -363,7 +359,7 @@ class ValidationMaker:
 
         Parameters
         ----------
-        X, y : ndarray or CSR matrix, ndarray
+        X, y : ndarray, CSR matrix or Unconverted, ndarray
             The validated data.
         data : Dataset
             What training learns from. Its rows are scored, and rows held out are not.
@@ -377,7 +373,7 @@ class ValidationMaker:
             return [TrainingScore(NegativeLoss(data, self.parameters["n_jobs"]))]
         if rows.size < len(data.targets):
             X, y = chosen_rows(given.X, X, rows), y[rows]
-        elif hasattr(given.X, "columns"):
+        elif hasattr(given.X, "columns") or isinstance(X, Unconverted):
             X = given.X
         score = ScoreInTraining(
             self.model,

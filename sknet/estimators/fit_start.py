@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sknet._engine.memory import CSR, Unconverted
 from sknet.activations import Activation
 from sknet.estimators.callbacks import SklearnCallbacks
 from sknet.estimators.data import GivenData
@@ -194,7 +195,8 @@ def _digest(validation: Validation | None) -> str | None:
         return None
     digest = hashlib.blake2b(digest_size=16)
     X, _, *others = validation[:4]
-    for array in (*(X if isinstance(X, tuple) else (X,)), *others):
+    parts = X.blocks() if isinstance(X, Unconverted) else X if isinstance(X, CSR) else (X,)
+    for array in chain(parts, others):
         digest.update(np.ascontiguousarray(array).reshape(-1).data)
     return digest.hexdigest()
 

@@ -18,11 +18,15 @@ import pytest
 import scipy.optimize
 import scipy.sparse as sp
 from factories import LBFGS_STOPS_EARLY
+from numpy.testing import assert_array_equal
 from processes import run_script
 
 from sknet import HiddenLayers, MLPClassifier, MLPRegressor
+from sknet._engine import memory
+from sknet._engine.compilation import PYTHON_MODE
 from sknet._engine.memory import is_finite
 from sknet._training.trainer import MAX_KEPT_BYTES
+from sknet.estimators import conversion
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", LBFGS_STOPS_EARLY
@@ -128,6 +132,180 @@ def test_what_must_be_converted_is_copied_once(form, X, y):
     convert, dtype = CONVERTED[form]
     converted = X.size * np.dtype(dtype).itemsize
     assert peak_of_fit(network(), convert(X), y) < converted + BESIDE_X
+
+
+@pytest.fixture
+def some_rows_at_a_time(monkeypatch):
+    """Convert small data some rows at a time, too: so many bytes of them."""
+    n_bytes = 2**16
+    monkeypatch.setattr(memory, "CONVERTED_BYTES", n_bytes)
+    monkeypatch.setattr(conversion, "CONVERTED_WHOLE", 0)
+    return n_bytes
+
+
+@pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("form", [*CONVERTED, "big-endian float64"])
+def test_large_data_are_converted_some_rows_at_a_time(form, estimator, X, y, some_rows_at_a_time):
+    """Fits, L-BFGS's in float64 among them, and predictions.
+
+    At least a microbatch is converted at a time. Its rows are taken together before that.
+    """
+    at_a_time = 2 * max(some_rows_at_a_time, 8 * 512 * N_FEATURES)
+    assert BESIDE_X + at_a_time < SMALLEST_COPY
+    convert, _ = {**CONVERTED, "big-endian float64": (lambda X: X.astype(">f8"), None)}[form]
+    X = convert(X)
+    for parameters in ({}, {"solver": "lbfgs"}, STOPPING):
+        model = network(estimator, **parameters)
+        assert peak_of_fit(model, X, y) < BESIDE_X + at_a_time
+    assert peak(model.predict, X)[0] < BESIDE_X + at_a_time
+    assert peak(model.score, X, y)[0] < BESIDE_X + at_a_time
+
+
+def test_predictions_of_another_dtype_are_converted_some_rows_at_a_time(X, y, some_rows_at_a_time):
+    for trained, given in ((np.float64, np.float32), (np.float32, np.float64)):
+        model = network().fit(X[:2000].astype(trained), y[:2000])
+        assert peak(model.predict, X.astype(given))[0] < BESIDE_X + 4 * some_rows_at_a_time
+
+
+def test_targets_of_many_columns_are_not_copied(X):
+    """An autoencoder learns X itself; what is scored is dense, too."""
+    model = network(MLPRegressor)
+    assert peak_of_fit(model, X, X) < BESIDE_X
+
+
+VARIANTS = [
+    {},
+    {"solver": "lbfgs"},
+    {"batch_size": 1300},  # several microbatches
+    {"dropout": 0.2, "input_noise": 0.1, "shuffle": False, "n_jobs": 2},
+    {"early_stopping": True},
+    {"early_stopping": True, "scoring": "accuracy", "training_scoring": "accuracy"},
+    {"training_scoring": "loss", "warm_start": True},
+]
+
+
+@pytest.mark.parametrize("variant", range(len(VARIANTS)))
+@pytest.mark.parametrize("form", CONVERTED)
+def test_the_bits_are_those_of_data_that_were_converted_before(
+    form, variant, X, y, some_rows_at_a_time, monkeypatch
+):
+    convert, dtype = CONVERTED[form]
+    given, y = convert(X[:3000, :20]), y[:3000]
+    ready = np.ascontiguousarray(given, dtype)
+    found = []
+    for rows in (given, ready):
+        if variant == len(VARIANTS) - 1:  # goes on, with validation data
+            model = network(**VARIANTS[variant]).fit(rows, y, X_val=rows, y_val=y)
+            model.fit(rows, y, X_val=rows, y_val=y)
+        else:
+            model = network(**VARIANTS[variant]).fit(rows, y)
+        found.append([*model.coefs_, model.predict_proba(rows), model.loss_curve_])
+        found[-1] += [model.validation_scores_ or 0, getattr(model, "training_scores_", 0)]
+    for one, other in zip(*found, strict=True):
+        assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("form", ["columns", "float16"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_found_in_large_data(
+    value, form, X, y, some_rows_at_a_time
+):
+    given = CONVERTED[form][0](X[:5000]).copy(order="K")
+    model = network().fit(given, y[:5000])
+    given[-1, -1] = value
+    name = "NaN" if np.isnan(value) else "infinity"
+    for call in (lambda: network().fit(given, y[:5000]), lambda: model.predict(given)):
+        with pytest.raises(ValueError, match=f"Input X contains {name}"):
+            call()
+
+
+def test_large_data_are_checked_like_others(X, y, some_rows_at_a_time):
+    given = np.asfortranarray(X[:5000])
+    model = network().fit(given, y[:5000])
+    assert model.n_features_in_ == N_FEATURES
+    with pytest.raises(ValueError, match="X has 10 features, but MLPClassifier is expecting 200"):
+        model.predict(given[:, :10])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        model.fit(given, y[:4000])
+    huge = np.asfortranarray(X[:5000].astype(np.float64) + 1e300)
+    model.partial_fit(given, y[:5000])  # in float32, which cannot hold the next ones
+    with pytest.raises(ValueError, match=r"Input X contains infinity or a value too large"):
+        model.partial_fit(huge, y[:5000])
+
+
+# More rows than memory.
+
+CAPPED = """
+import json, resource, sys, warnings
+from pathlib import Path
+import numpy as np
+from numpy.lib.format import open_memmap
+from sknet import MLPClassifier, MLPRegressor
+
+warnings.simplefilter("ignore")
+folder, cap = Path(sys.argv[1]), int(sys.argv[2])
+n, n_features, dtype, order = int(sys.argv[3]), 400, sys.argv[4], sys.argv[5]
+
+
+def status(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+
+
+file = folder / "X.npy"
+X = open_memmap(file, "w+", dtype, (n, n_features), fortran_order=order == "F")
+block = np.random.default_rng(0).integers(0, 250, (1000, n_features)).astype(dtype)
+for start in range(0, n, 1000):
+    X[start : start + 1000] = np.roll(block, start // 1000, axis=0)
+X.flush()
+X = np.load(file, mmap_mode="r")
+y = np.arange(n) % 3
+
+
+def use(X, y):
+    results = []
+    for estimator in (MLPClassifier, MLPRegressor):
+        model = estimator(hidden_layer_sizes=(4,), max_iter=1, early_stopping=True, random_state=0)
+        model.fit(X, y, sample_weight=1.0 + y)
+        results += [*model.coefs_, model.predict(X), np.array(model.score(X, y))]
+    return results
+
+
+use(X[:3000], y[:3000])  # compiles
+before = status("VmData")
+hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+resource.setrlimit(resource.RLIMIT_DATA, (before + cap, hard))
+try:
+    np.ones(2 * cap, np.uint8)
+except MemoryError:
+    pass
+else:
+    sys.exit("the cap does not hold")
+capped = use(X, y)
+resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+in_memory = use(np.array(X, order=order), y)
+assert len(capped) == len(in_memory) > 0
+same = all(a.tobytes() == b.tobytes() for a, b in zip(capped, in_memory))
+print(json.dumps([X.nbytes, same]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep to RLIMIT_DATA")
+@pytest.mark.skipif(PYTHON_MODE, reason="plain Python would take minutes for so many rows")
+@pytest.mark.parametrize(
+    ("dtype", "order", "n"), [("f4", "C", 160_000), ("u1", "C", 160_000), (">f8", "F", 50_000)]
+)
+def test_a_file_larger_than_the_memory_that_is_allowed(dtype, order, n, tmp_path):
+    """The bits are those of a fit in memory, and the system refuses what exceeds the cap.
+
+    The file has up to 256 MB, and would have up to 512 MB in float64. Training and predictions take
+    200 bytes for each row, and converting takes some MiB.
+    """
+    cap = 200 * n + 6 * memory.CONVERTED_BYTES
+    n_bytes, is_same = json.loads(run_script(CAPPED, tmp_path, cap, n, dtype, order))
+    assert n_bytes > cap
+    assert n * 400 * 8 > 4 * cap  # which a copy in float64 would take
+    assert is_same
 
 
 def test_sparse_integers_keep_their_indices(X, y):

@@ -25,7 +25,7 @@ from sknet._training.averaging import Averaging
 from sknet._training.contract import Dataset, Regularization
 from sknet._training.epoch import EpochRunner
 from sknet._training.gradient import FULL, LAST_REMAINDER, REMAINDER, UPDATE
-from sknet._training.workspace import MICROBATCH
+from sknet._training.stage import MICROBATCH
 from sknet.activations import Activation
 from sknet.losses import Loss
 from sknet.optimizers import Optimizer

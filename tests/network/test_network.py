@@ -21,7 +21,7 @@ from sknet._network.network import Network
 from sknet._network.prediction import MAX_IDLE, PREDICT_ROWS, Predictor
 from sknet._training.contract import Dataset, Regularization
 from sknet._training.epoch import EpochRunner
-from sknet._training.workspace import MICROBATCH
+from sknet._training.stage import MICROBATCH
 from sknet.activations import Activation
 from sknet.losses import Loss
 

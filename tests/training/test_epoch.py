@@ -7,10 +7,10 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 
-from sknet._engine import threads
+from sknet._engine import memory, threads
 from sknet._engine.compilation import PYTHON_MODE
 from sknet._engine.kernels import ABANDONED, N_DONE, N_LEFT
-from sknet._engine.memory import as_kernel_input, read_only
+from sknet._engine.memory import Unconverted, as_kernel_input, read_only
 from sknet._engine.threads import ThreadTeam
 from sknet._network.layout import Layout
 from sknet._network.network import Network
@@ -18,7 +18,7 @@ from sknet._training import epoch
 from sknet._training.averaging import Averaging
 from sknet._training.contract import Dataset, Regularization
 from sknet._training.epoch import EpochRunner
-from sknet._training.workspace import MICROBATCH
+from sknet._training.stage import MICROBATCH
 from sknet.activations import Activation
 from sknet.losses import Loss
 from sknet.optimizers import Optimizer
@@ -67,7 +67,7 @@ def many_threads(monkeypatch):
     monkeypatch.setattr(threads, "MIN_STEP_FLOPS", 0)
 
 
-def make_runner(n, batch_size, sparse, dtype, regularization, takes_steps):
+def make_runner(n, batch_size, sparse, dtype, regularization, takes_steps, unconverted=False):
     """Return a runner over random data, and the numbers of all rows.
 
     Some rows have no weight, and of three or more minibatches in order the first one has none.
@@ -82,7 +82,10 @@ def make_runner(n, batch_size, sparse, dtype, regularization, takes_steps):
     weights = (rng.gamma(2.0, size=n) * (rng.rand(n) < 0.9)).astype(dtype)
     weights[:batch_size] = 0 if n > 2 * batch_size else weights[:batch_size]
     rows = np.arange(n, dtype=np.int64)
-    data = Dataset(as_kernel_input(sp.csr_array(X) if sparse else X), targets, weights, rows)
+    given = sp.csr_array(X) if sparse else X
+    if unconverted:
+        given = Unconverted(np.asfortranarray(X), X.dtype)
+    data = Dataset(as_kernel_input(given), targets, weights, rows)
     optimizer = averaging = None
     if takes_steps:
         optimizer = Optimizer.table["adamw"].start(HYPERPARAMETERS, params)
@@ -148,6 +151,28 @@ def test_short_calls_have_the_bits_of_a_long_one(
         # minibatch at most has no weight.
         n_minibatches = -(-n // batch_size)
         assert pace.n_calls * n_units >= N_EPOCHS * 3 * max(1, n_minibatches - 1)
+
+
+@needs_compilation
+@pytest.mark.parametrize("takes_steps", [True, False], ids=["steps", "gradient"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("n", "batch_size"), SIZES)
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_rows_made_ready_in_parts_have_the_bits_of_all_at_once(
+    n_threads, n, batch_size, dtype, takes_steps, many_threads, monkeypatch
+):
+    """Parts end within minibatches and microbatches, and calls end within parts."""
+    arguments = n, batch_size, False, dtype, "all", takes_steps
+    expected = train(*make_runner(*arguments), n_threads)
+    for n_rows in (1, 700):
+        row_bytes = WIDTHS[0] * np.dtype(dtype).itemsize
+        monkeypatch.setattr(memory, "CONVERTED_BYTES", n_rows * row_bytes)
+        for n_units in (2, 10**9):
+            pace = type("Pace", (CountedPace,), {"n_units": n_units, "n_calls": 0})
+            monkeypatch.setattr(epoch, "Pace", pace)
+            runner, rows = make_runner(*arguments, unconverted=True)
+            assert len(runner.workspace.X) == min(n, max(n_rows, min(batch_size, MICROBATCH)))
+            assert_same_results(train(runner, rows, n_threads), expected)
 
 
 @needs_compilation

@@ -18,7 +18,7 @@ from sknet._network.layout import Layout
 from sknet._network.network import Network
 from sknet._training.contract import Dataset, Regularization
 from sknet._training.epoch import EpochRunner
-from sknet._training.workspace import MICROBATCH
+from sknet._training.stage import MICROBATCH
 from sknet.losses import Loss
 
 N, N_FEATURES = 1_000_000, 3
