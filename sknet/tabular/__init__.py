@@ -1,0 +1,1 @@
+"""Neural networks for tables of numbers and categories."""
