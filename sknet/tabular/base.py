@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import asdict
 from functools import partial
 from numbers import Integral, Real
 from threading import Event
@@ -11,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_y, check_is_fitted, column_or_1d
@@ -23,7 +21,7 @@ from sknet.estimators.engine import load_engine
 from sknet.estimators.parameters import CONSTRAINTS
 from sknet.estimators.user_warnings import warn_user
 from sknet.estimators.weights import validate_weights
-from sknet.tabular.columns import Columns, Table
+from sknet.tabular.columns import Columns
 from sknet.tabular.configurations import Configuration, sample_configuration
 from sknet.tabular.folds import left_out_rows
 from sknet.tabular.members import Member, Samples, fit_member
@@ -80,6 +78,7 @@ class BaseTabular(BaseEstimator):
 
     members_: list[Member]
     n_members_: int
+    member_table_: MemberTable
     oof_score_: float
 
     # Each estimator defines these.
@@ -173,6 +172,7 @@ class BaseTabular(BaseEstimator):
         samples = model._read(X, y, sample_weight)
         n_rows = samples.table.n_rows
         validation = model._read_validation(X_val, y_val, sample_weight_val, groups)
+        model._has_validation = validation is not None
         rows = np.flatnonzero(samples.weights)
         samples = samples.rows(rows)
         random_state = check_random_state(self.random_state)
@@ -263,7 +263,7 @@ class BaseTabular(BaseEstimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         table = self._columns.read(X, self, ending)
-        is_number = isinstance(self, MLPRegressor)
+        is_number = isinstance(self, RegressorMixin)
         with explained(X, y, ending):
             y = _check_y(y, multi_output=True, y_numeric=is_number, estimator=self)
         if y.ndim == 2 and y.shape[1] == 1:
@@ -303,10 +303,9 @@ class BaseTabular(BaseEstimator):
         return "members_" in vars(self)
 
     def __sklearn_tags__(self) -> Any:
-        """Return the tags: X may be sparse, and may have missing values, categories, strings."""
+        """Return the tags: X may be sparse, and values may be missing."""
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = tags.input_tags.string = True
         return tags
 
 
