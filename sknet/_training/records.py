@@ -90,6 +90,7 @@ NEEDS = {
     "learning_rate": "a solver other than 'lbfgs'",
 }
 
+
 class History(ShownColumns):
     """The curves of all fits as a table: a dict of columns, with one entry for each epoch.
 

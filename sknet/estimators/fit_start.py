@@ -242,7 +242,7 @@ def observers_of(
     is_incremental: bool,
     n_rows: int,
 ) -> list[Observer]:
-    """Return the observers: those added by an ensemble, a report or bar, scikit-learn's callbacks."""
+    """Return the observers: those of an ensemble, a report or bar, and scikit-learn's callbacks."""
     from sknet._training.observers import ConsoleReport, EpochLines
 
     before, seen = vars(estimator).copy(), model.t_

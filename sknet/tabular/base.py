@@ -30,8 +30,6 @@ from sknet.tabular.running import Run
 from sknet.tabular.table import MemberTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sknet._training.observers import Observer
 
 
@@ -78,6 +76,7 @@ class BaseTabular(BaseEstimator):
 
     members_: list[Member]
     n_members_: int
+    n_iter_: list[int]
     member_table_: MemberTable
     oof_score_: float
 
@@ -200,6 +199,7 @@ class BaseTabular(BaseEstimator):
         trained = run.results(n_threads_for(self.n_jobs))
         model.members_ = [member for member, *_ in trained]
         model.n_members_ = len(trained)
+        model.n_iter_ = [member.network.n_iter_ for member in model.members_]
         if validation is None:
             trained = [one._replace(rows=rows[one.rows]) for one in trained]
         else:
@@ -247,7 +247,7 @@ class BaseTabular(BaseEstimator):
         seed = int(rng.integers(2**31 - 1))
         member = fit_member(self._net, configuration, seed, samples, validation, observers)
         if self.verbose and self.verbose != "progress" and not stop.is_set():
-            loss = -member.network.best_validation_score_
+            loss = min(member.validation_losses)
             print(
                 f"Member {i + 1} of {self.n_members}: {member.seconds:.1f} s, best epoch "
                 f"{member.best_epoch} of {configuration.max_iter}, validation loss {loss:.4f}"
@@ -292,11 +292,15 @@ class BaseTabular(BaseEstimator):
 
     # Prediction.
 
-    def _member_scores(self, X: Any) -> list[np.ndarray]:
-        """Return what each member predicts."""
+    def _member_scores(self, X: Any) -> tuple[list[np.ndarray], dict[str, Any]]:
+        """Return what each member predicts, and the attributes that this belongs to.
+
+        A fit in another thread replaces the attributes as a whole, so these agree with each other.
+        """
+        state = self.__dict__
         check_is_fitted(self, "members_")
-        table = self._columns.read(X, self)
-        return [member.scores(table) for member in self.members_]
+        table = state["_columns"].read(X, self)
+        return [member.scores(table) for member in state["members_"]], state
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether there are members."""

@@ -69,6 +69,8 @@ default='from_dtype'
         :class:`~sknet.MLPClassifier`.
     n_members_ : int
         Number of members.
+    n_iter_ : list of int
+        Number of epochs of each member.
     member_table_ : dict of str to list
         The members as a table: their scores and losses on the samples that they left out, their
         best epochs, the seconds that they took, and their configurations.
@@ -153,9 +155,7 @@ default='from_dtype'
                     "sklearn.multioutput.MultiOutputClassifier."
                 )
             self.classes_ = targets.classes
-            return targets.encode(y)[:, 0].astype(np.intp)
-        targets = ClassTargets.of(self.classes_)
-        encoded = targets.encode(y)
+        encoded = ClassTargets.of(self.classes_).encode(y)
         if encoded is None:
             raise ValueError(
                 f"{name} must have one of the classes of y for each sample, {self.classes_}. Leave "
@@ -168,7 +168,8 @@ default='from_dtype'
             return weights
         targets = ClassTargets.of(self.classes_)
         tables = targets.class_weights(y[weights > 0], self.class_weight)
-        return apply_class_weights(weights, targets.encode(y), tables, self.class_weight)
+        codes = self._read_targets(y, "y", is_first=False).reshape(-1, 1)
+        return apply_class_weights(weights, codes, tables, self.class_weight)
 
     def _strata(self, targets: np.ndarray) -> np.ndarray:
         return targets
@@ -189,7 +190,9 @@ default='from_dtype'
             total[rows] += p
             count[rows] += 1
             y[rows], row_weights[rows] = samples.targets, samples.weights
-            accuracy = accuracy_score(samples.targets, p.argmax(axis=1), sample_weight=samples.weights)
+            accuracy = accuracy_score(
+                samples.targets, p.argmax(axis=1), sample_weight=samples.weights
+            )
             judged["validation_score"].append(float(accuracy))
             judged["validation_loss"].append(log_loss(own, *samples[1:], self.temperature_))
         with np.errstate(invalid="ignore"):
@@ -215,8 +218,13 @@ default='from_dtype'
         ndarray of shape (n_samples, n_classes), dtype=float64
             Probabilities in the order of ``classes_``.
         """
-        p = mean_probabilities(self._member_scores(X), self.temperature_)
-        return np.ones((len(p), 1)) if len(self.classes_) == 1 else p
+        return self._probabilities(X)[0]
+
+    def _probabilities(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return the probabilities of classes, and the classes."""
+        scores, state = self._member_scores(X)
+        p, classes = mean_probabilities(scores, state["temperature_"]), state["classes_"]
+        return (np.ones((len(p), 1)) if len(classes) == 1 else p), classes
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of `predict_proba`, which is -inf for a probability of 0.
@@ -265,4 +273,5 @@ default='from_dtype'
         ndarray of shape (n_samples,)
             Class labels.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        p, classes = self._probabilities(X)
+        return classes[p.argmax(axis=1)]

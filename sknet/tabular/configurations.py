@@ -7,6 +7,7 @@ errors, and the mean of their predictions is better for it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,7 @@ def sample_configuration(
     (64, 256)
     """
 
-    def one_of(*values):  # type: ignore[no-untyped-def]
+    def one_of(*values: Any) -> Any:
         return values[rng.integers(len(values))]
 
     def log_uniform(low: float, high: float) -> float:
@@ -97,7 +98,9 @@ def sample_configuration(
     is_large = n_rows >= LARGE
     width = one_of(96, 128, 160) if is_large else one_of(64, 96, 128)
     depth = one_of(2, 3, 3, 3)
-    activation = one_of("selu", "relu", "silu") if is_large else one_of("selu", "selu", "relu", "silu")
+    activation = (
+        one_of("selu", "relu", "silu") if is_large else one_of("selu", "selu", "relu", "silu")
+    )
     if is_large:
         encoding = one_of("robust", "quantile", "piecewise", "piecewise")
     else:

@@ -67,7 +67,9 @@ def _of_rank(
     high = np.max([center + error[-1] for center, error in pairs], axis=0)
     for _ in range(HALVINGS):
         middle = low + (high - low) / 2
-        count = sum(np.searchsorted(error, middle - center, side="right") for center, error in pairs)
+        count = sum(
+            np.searchsorted(error, middle - center, side="right") for center, error in pairs
+        )
         is_enough = count >= rank
         high, low = np.where(is_enough, middle, high), np.where(is_enough, low, middle)
     return high

@@ -115,7 +115,12 @@ class Member:
     @property
     def best_epoch(self) -> int:
         """The epoch whose weights are kept, from 1 on."""
-        return int(np.argmax(self.network.validation_scores_)) + 1
+        return int(np.argmin(self.validation_losses)) + 1
+
+    @property
+    def validation_losses(self) -> list[float]:
+        """The loss of the net for the rows that it was not trained on, by epoch."""
+        return self.network.validation_loss_curve_ or []
 
 
 def fit_member(

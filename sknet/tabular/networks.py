@@ -124,4 +124,3 @@ class StopIfSet:
 
     def close(self) -> None:
         """Hold nothing."""
-

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils._param_validation import Interval, validate_params
 
 from sknet.estimators import MLPRegressor
 from sknet.tabular.base import BaseTabular, Trained
@@ -64,6 +63,8 @@ default='from_dtype'
         :class:`~sknet.MLPRegressor`.
     n_members_ : int
         Number of members.
+    n_iter_ : list of int
+        Number of epochs of each member.
     member_table_ : dict of str to list
         The members as a table: their scores and losses on the samples that they left out, their
         best epochs, the seconds that they took, and their configurations.
@@ -183,8 +184,9 @@ default='from_dtype'
         ndarray of shape (n_samples,) or (n_samples, n_outputs), dtype=float64
             Mean of the predictions of the members.
         """
-        mean = np.mean(self._member_scores(X), axis=0)
-        return mean[:, 0] if self._is_vector else mean
+        scores, state = self._member_scores(X)
+        mean = np.mean(scores, axis=0)
+        return mean[:, 0] if state["_is_vector"] else mean
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
         """Predict intervals that contain the true numbers with a given probability.
@@ -225,16 +227,17 @@ default='from_dtype'
                 f"coverage={coverage!r} must be a number between 0 and 1, both excluded. Give the "
                 "fraction of intervals that are to contain the true number, such as 0.9."
             )
-        centers = self._member_scores(X)
-        if len(self._errors) < len(centers):
+        centers, state = self._member_scores(X)
+        errors = state["_errors"]
+        if state["_has_validation"]:
             centers = [np.mean(centers, axis=0)]
         bounds = [
             conformal_interval(
-                [center[:, k] for center in centers], [e[:, k] for e in self._errors], coverage
+                [center[:, k] for center in centers], [e[:, k] for e in errors], coverage
             )
-            for k in range(self.n_outputs_)
+            for k in range(state["n_outputs_"])
         ]
-        return bounds[0] if self._is_vector else np.stack(bounds, axis=1)
+        return bounds[0] if state["_is_vector"] else np.stack(bounds, axis=1)
 
     def __sklearn_tags__(self) -> Any:
         """Return the tags, which say that y may have several columns."""
