@@ -112,7 +112,7 @@ class Encoder:
             self.n_features_out = table.numbers.shape[1]
             return self
         scaling = SCALINGS[self.numbers]
-        self._numbers = _Numbers(table.numbers, lambda X: scaling(X, self.n_bins))
+        self._numbers = _Numbers(table.numbers, lambda *given: scaling(*given, self.n_bins))
         self._categories = _Categories(table.categories)
         self.n_features_out = max(1, self._numbers.n_out + self._categories.n_out)
         return self
@@ -150,17 +150,20 @@ class _Numbers:
     ----------
     X : ndarray of shape (n_rows, n_numbers)
     scaling : callable
-        Takes the columns that are not constant, and returns what scales them.
+        Takes the columns that are not constant and their quartiles, and returns what scales them.
     """
 
-    def __init__(self, X: np.ndarray, scaling: Callable[[np.ndarray], _Scaling]) -> None:
+    def __init__(
+        self, X: np.ndarray, scaling: Callable[[np.ndarray, np.ndarray], _Scaling]
+    ) -> None:
         # fmin and fmax pass over NaN. Of columns without any number they return it.
         self.kept = np.flatnonzero(np.fmin.reduce(X) < np.fmax.reduce(X))
         missing = np.isnan(X)
         self.flagged = np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0))
         X = _limited(X[:, self.kept])
-        self.medians = np.nanmedian(X, axis=0)
-        self.scaling = scaling(X)
+        quartiles = np.nanquantile(X, [0.25, 0.5, 0.75], axis=0)
+        self.medians = quartiles[1]
+        self.scaling = scaling(X, quartiles)
         self.n_out = self.scaling.n_out + self.flagged.size
 
     def write(self, table: Table, out: np.ndarray) -> None:
@@ -188,8 +191,8 @@ class _Scaling(Protocol):
 class _Robust:
     """Median to 0, the distance of the quartiles to 1, and outliers drawn in."""
 
-    def __init__(self, X: np.ndarray, n_bins: int) -> None:
-        low, self.medians, high = np.nanquantile(X, [0.25, 0.5, 0.75], axis=0)
+    def __init__(self, X: np.ndarray, quartiles: np.ndarray, n_bins: int) -> None:
+        low, self.medians, high = quartiles
         half_range = (np.nanmax(X, axis=0) - np.nanmin(X, axis=0)) / 2
         scales = np.where(high > low, high - low, half_range)
         self.scales = np.maximum(scales, np.finfo(np.float64).tiny)  # half the least one is 0
@@ -210,8 +213,8 @@ class _Quantile:
     `transform` takes, and also tells numbers apart that differ by less than 1e-7.
     """
 
-    def __init__(self, X: np.ndarray, n_bins: int) -> None:
-        transformer = QuantileTransformer(n_quantiles=min(1000, len(X)), random_state=0)
+    def __init__(self, X: np.ndarray, quartiles: np.ndarray, n_bins: int) -> None:
+        transformer = QuantileTransformer(n_quantiles=min(1000, len(X)), subsample=None)
         self.n_out = X.shape[1]
         if self.n_out:
             transformer.fit(X)
@@ -237,7 +240,7 @@ class _Quantile:
 class _Piecewise:
     """The position of a number in each of the bins between quantiles."""
 
-    def __init__(self, X: np.ndarray, n_bins: int) -> None:
+    def __init__(self, X: np.ndarray, quartiles: np.ndarray, n_bins: int) -> None:
         quantiles = np.nanquantile(X, np.linspace(0, 1, n_bins + 1), axis=0)
         edges = [np.unique(column) for column in quantiles.T]
         sizes = [column.size - 1 for column in edges]
@@ -257,7 +260,7 @@ class _Piecewise:
         return np.clip(z, self.lowest, self.highest)
 
 
-SCALINGS: dict[str, Callable[[np.ndarray, int], _Scaling]] = {
+SCALINGS: dict[str, Callable[[np.ndarray, np.ndarray, int], _Scaling]] = {
     "robust": _Robust,
     "quantile": _Quantile,
     "piecewise": _Piecewise,
@@ -285,13 +288,11 @@ class _Categories:
         """Write rows into an array of zeros."""
         first = 0
         for column, levels in self.levels.items():
-            codes = table.categories[:, column]
-            position = np.minimum(np.searchsorted(levels, codes), levels.size - 1)
-            is_known = levels[position] == codes
+            has_level = table.categories[:, column, np.newaxis] == levels
             if levels.size == 2:
-                out[:, first] = np.where(is_known, 2 * position - 1, 0)
+                out[:, first] = has_level @ [-1, 1]
             else:
-                out[is_known, first + position[is_known]] = 1
+                out[:, first : first + levels.size] = has_level
             first += _n_columns(levels)
 
 
