@@ -66,8 +66,8 @@ class ShownColumns(dict[str, list[Any]]):
             import pandas as pd
         except ImportError as error:
             raise ImportError(
-                f"{type(self).__name__}.as_frame needs pandas: pip install pandas. The table is also a "
-                "dict of lists."
+                f"{type(self).__name__}.as_frame needs pandas: pip install pandas. It is a "
+                "dict of lists without it."
             ) from error
         return pd.DataFrame(dict(self)).set_index(self.index)
 
