@@ -48,7 +48,7 @@ class Encoder:
     numbers : {'robust', 'quantile', 'piecewise'}, default='robust'
         How numbers are encoded.
 
-        - 'robust': :math:`z = (x - \text{median}) / (q_{75} - q_{25})`, and
+        - 'robust': first :math:`z = (x - \text{median}) / (q_{75} - q_{25})`, then
           :math:`z / \sqrt{1 + (z / 3)^2}`, which is between -3 and 3. Where the quartiles are
           equal, half the range takes the place of their difference. The same formula as in
           Holzmüller, Grinsztajn and Steinwart 2024, arXiv:2407.04491.
