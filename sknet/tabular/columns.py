@@ -106,7 +106,7 @@ class Columns:
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            pandas and polars are known by name, and need not be installed.
+            Data frames may be those of pandas or polars, neither of which is imported here.
         categorical_features : 'from_dtype', array-like of bool, int or str, or None
             Which columns hold categories.
 
@@ -115,7 +115,7 @@ class Columns:
             - A boolean for each column, positions of columns, or their names.
             - None: there are none.
         estimator : object, optional
-            Its attributes `n_features_in_` and `feature_names_in_` are set, and errors name it.
+            It gets the attributes `n_features_in_` and `feature_names_in_`, and errors name it.
 
         Returns
         -------
@@ -124,11 +124,11 @@ class Columns:
         Raises
         ------
         TypeError
-            If the names of the columns are strings beside others, or if the values of a
-            categorical column cannot be hashed.
+            If only some names of columns are strings, or if a categorical column has values that
+            cannot be hashed, such as lists.
         ValueError
-            If X has not two dimensions, has no row or no column, or is complex; or if
-            `categorical_features` has another form or does not agree with X.
+            If X does not have two dimensions, has no row or no column, or is complex. Also if
+            `categorical_features` has none of the forms above, or does not agree with X.
         """
         columns = cls()
         given = _as_given(X, estimator)
@@ -271,7 +271,7 @@ def _as_given(X: Any, estimator: Any, ending: str = "") -> Any:
     Raises
     ------
     ValueError
-        If X has not two dimensions, has no row or no column, or is complex.
+        If X does not have two dimensions, has no row or no column, or is complex.
     """
     given = checked_sparse(X, np.float64)
     if _is_frame(X):
@@ -341,7 +341,8 @@ def _numbers(given: Any, positions: list[int], name: str) -> np.ndarray:
             for column, j in enumerate(positions):
                 numbers[:, column] = as_numbers(_column(given, j))
         except (TypeError, ValueError) as error:
-            raise type(error)(_not_numbers(given, positions[column:], name, error)) from error
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(_not_numbers(given, positions[column:], name, error)) from error
     return numbers
 
 

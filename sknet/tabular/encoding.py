@@ -5,7 +5,7 @@ Everything is measured on the rows that the net learns from, and on no others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,7 +48,7 @@ class Encoder:
     numbers : {'robust', 'quantile', 'piecewise'}, default='robust'
         How numbers are encoded.
 
-        - 'robust': :math:`z = (x - \text{median}) / (q_{75} - q_{25})`, and
+        - 'robust': first :math:`z = (x - \text{median}) / (q_{75} - q_{25})`, then
           :math:`z / \sqrt{1 + (z / 3)^2}`, which is between -3 and 3. Where the quartiles are
           equal, half the range takes the place of their difference. The same formula as in
           Holzmüller, Grinsztajn and Steinwart 2024, arXiv:2407.04491.
@@ -111,8 +111,7 @@ class Encoder:
         if self._sparse is not None:
             self.n_features_out = table.numbers.shape[1]
             return self
-        scaling = SCALINGS[self.numbers]
-        self._numbers = _Numbers(table.numbers, lambda *given: scaling(*given, self.n_bins))
+        self._numbers = _Numbers(table.numbers, SCALINGS[self.numbers], self.n_bins)
         self._categories = _Categories(table.categories)
         self.n_features_out = max(1, self._numbers.n_out + self._categories.n_out)
         return self
@@ -149,21 +148,22 @@ class _Numbers:
     Parameters
     ----------
     X : ndarray of shape (n_rows, n_numbers)
-    scaling : callable
-        Takes the columns that are not constant and their quartiles, and returns what scales them.
+    scaling : type
+        What scales the columns that are not constant.
+    n_bins : int
+        What it takes beside them.
     """
 
-    def __init__(
-        self, X: np.ndarray, scaling: Callable[[np.ndarray, np.ndarray], _Scaling]
-    ) -> None:
+    def __init__(self, X: np.ndarray, scaling: type[_Scaling], n_bins: int) -> None:
+        X = _limited(X)
         # fmin and fmax pass over NaN. Of columns without any number they return it.
         self.kept = np.flatnonzero(np.fmin.reduce(X) < np.fmax.reduce(X))
         missing = np.isnan(X)
         self.flagged = np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0))
-        X = _limited(X[:, self.kept])
-        quartiles = np.nanquantile(X, [0.25, 0.5, 0.75], axis=0)
+        X = X[:, self.kept]
+        quartiles = _quantiles(X, [0.25, 0.5, 0.75])
         self.medians = quartiles[1]
-        self.scaling = scaling(X, quartiles)
+        self.scaling = scaling(X, quartiles, n_bins)
         self.n_out = self.scaling.n_out + self.flagged.size
 
     def write(self, table: Table, out: np.ndarray) -> None:
@@ -179,13 +179,32 @@ def _limited(X: np.ndarray) -> np.ndarray:
     return np.clip(X, -LARGEST, LARGEST)
 
 
+def _quantiles(X: np.ndarray, levels: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return quantiles of each column that is not all NaN, shape (n_levels, n_columns)."""
+    if not X.shape[1]:  # NumPy would lose the levels
+        return np.empty((len(levels), 0))
+    return np.nanquantile(X, levels, axis=0)
+
+
 class _Scaling(Protocol):
-    """Brings numbers to scale, and knows how many columns come out."""
+    """Brings numbers to scale, and knows how many columns come out.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_numbers)
+        Columns that are not constant. Missing numbers are NaN.
+    quartiles : ndarray of shape (3, n_numbers)
+        The quantiles of the levels 0.25, 0.5 and 0.75.
+    n_bins : int
+        Largest number of bins. Only `_Piecewise` has bins.
+    """
 
     n_out: int
 
+    def __init__(self, X: np.ndarray, quartiles: np.ndarray, n_bins: int) -> None: ...
+
     def scaled(self, X: np.ndarray) -> np.ndarray:
-        """Return numbers without NaN as (n_rows, n_out) numbers of moderate size."""
+        """Return numbers, none of them NaN, as (n_rows, n_out) numbers of moderate size."""
 
 
 class _Robust:
@@ -241,16 +260,16 @@ class _Piecewise:
     """The position of a number in each of the bins between quantiles."""
 
     def __init__(self, X: np.ndarray, quartiles: np.ndarray, n_bins: int) -> None:
-        quantiles = np.nanquantile(X, np.linspace(0, 1, n_bins + 1), axis=0)
+        quantiles = _quantiles(X, np.linspace(0, 1, n_bins + 1))
         edges = [np.unique(column) for column in quantiles.T]
-        sizes = [column.size - 1 for column in edges]
-        self.n_out = sum(sizes)
+        sizes = np.array([column.size - 1 for column in edges], dtype=np.int64)
+        self.n_out = int(sizes.sum())
         # For each bin: its column of X, left edge and width, and where the encoding stops.
         self.sources = np.repeat(np.arange(X.shape[1], dtype=np.int64), sizes)
         self.lefts = np.concatenate([[], *(column[:-1] for column in edges)])
         self.widths = np.concatenate([[], *map(np.diff, edges)])
         self.lowest, self.highest = np.zeros(self.n_out), np.ones(self.n_out)
-        ends = np.cumsum(sizes, dtype=np.int64)
+        ends = np.cumsum(sizes)
         self.lowest[ends - sizes] = -LIMIT
         self.highest[ends - 1] = LIMIT
 
@@ -260,7 +279,7 @@ class _Piecewise:
         return np.clip(z, self.lowest, self.highest)
 
 
-SCALINGS: dict[str, Callable[[np.ndarray, np.ndarray, int], _Scaling]] = {
+SCALINGS: dict[str, type[_Scaling]] = {
     "robust": _Robust,
     "quantile": _Quantile,
     "piecewise": _Piecewise,
