@@ -271,7 +271,7 @@ class BaseTabular(BaseEstimator):
         check_consistent_length(table.numbers, y)
         targets = self._read_targets(y, f"y{ending}", is_first=not ending)
         weights = self._weighted(validate_weights(sample_weight, table.numbers), y)
-        return Samples(table, targets, weights / weights.mean())
+        return Samples(table, targets, weights / weights[weights > 0].mean())
 
     def _read_validation(
         self, X_val: Any, y_val: Any, sample_weight_val: Any, groups: Any
