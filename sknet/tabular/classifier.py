@@ -40,7 +40,7 @@ default='from_dtype'
     class_weight : {'balanced'}, dict or None, default=None
         Weights of classes, by which the sample weights are multiplied. 'balanced' gives rare
         classes a higher weight, ``n_samples / (n_classes * np.bincount(y))``. The probabilities
-        then are those of data in which all classes are equally frequent.
+        are then those of data in which all classes are equally frequent.
     max_iter : int or None, default=None
         Number of epochs of each member, >= 1. None chooses it by the number of samples, from 64
         to 256. Fewer epochs save time and cost accuracy; fewer members cost less of it.
@@ -96,7 +96,21 @@ default='from_dtype'
 
     Notes
     -----
-    A class that has only one sample is never left out, since nobody else could learn it.
+    The samples are divided into as many parts as there are members, at least 4 and at most 8, with
+    as many samples of each class as possible in each. A class that has only one sample is never
+    left out, since no other sample teaches it.
+
+    A pickle holds the weights of eight members in 0.5 MB for some ten columns and several hundred
+    samples, and in 2 to 4 MB for wide or long tables. To this it adds ``oof_predictions_``.
+
+    References
+    ----------
+    Holzmueller, D., Grinsztajn, L., Steinwart, I. (2024). Better by default: strong pre-tuned MLPs
+    and boosted trees on tabular data. NeurIPS, arXiv:2407.04491. Its nets, encoding and schedules
+    are the starting point of those here.
+
+    Guo, C., Pleiss, G., Sun, Y., Weinberger, K. Q. (2017). On calibration of modern neural
+    networks. ICML, arXiv:1706.04599, section 4.2: the temperature.
 
     Examples
     --------

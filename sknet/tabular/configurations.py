@@ -111,7 +111,7 @@ def sample_configuration(
         encoding=encoding,
         n_bins=max(2, min(BINS, BINS_IN_ALL // max(n_numbers, 1))),
         input_scale=one_of(2.0, 4.0, 8.0) if is_large else one_of(1.0, 2.0, 4.0),
-        initialization=one_of("normal", "zero_output", "auto"),
+        initialization=one_of("normal", "normal", "zero_output", "zero_output", "auto"),
         bias_scale=one_of(0.0, 1.0),
         hidden_layer_sizes=(width,) * depth,
         activation=activation,

@@ -54,7 +54,7 @@ def test_frequencies_of_draws():
     for name, value, p in (
         ("activation", "selu", 1 / 2),
         ("encoding", "robust", 2 / 3),
-        ("initialization", "zero_output", 1 / 3),
+        ("initialization", "zero_output", 2 / 5),
         ("learning_rate", "coslog", 1 / 2),
     ):
         fraction = Counter(getattr(c, name) for c in drawn)[value] / len(drawn)
@@ -81,8 +81,12 @@ def test_epochs_make_the_planned_number_of_steps(n_rows):
 
 @pytest.mark.parametrize("initialization", ["normal", "zero_output", "auto"])
 def test_initial_weights(initialization):
-    drawn = next(c for c in configurations(1000) if c.initialization == initialization
-                 and (c.input_scale, c.bias_scale, len(c.hidden_layer_sizes)) == (4, 1, 2))  # fmt: skip
+    drawn = next(
+        c
+        for c in configurations(1000)
+        if c.initialization == initialization
+        and (c.input_scale, c.bias_scale, len(c.hidden_layer_sizes)) == (4, 1, 2)
+    )
     init, width = InitialWeights(drawn), drawn.hidden_layer_sizes[0]
     shapes = [(1000, width), (width, width), (width, 50)]
     for _ in range(2):  # the next fit begins with the first layer
