@@ -61,7 +61,7 @@ def assert_same(a: Any, b: Any, where: str = "") -> None:
     elif callable(a):
         pass  # a function of the user, which may count its calls
     elif hasattr(a, "__dict__"):
-        assert_same(vars(a), vars(b), where)
+        assert_same(a.__getstate__(), b.__getstate__(), where)
     else:
         assert a is b or a == b or pickle.dumps(a) == pickle.dumps(b), (
             f"{where} is {a!r}, and was {b!r}"

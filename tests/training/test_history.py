@@ -7,7 +7,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from sknet import MLPClassifier
-from sknet._training.records import N_ENDS, History
+from sknet._training.records import History
+from sknet._training.shown_columns import N_ENDS
 
 
 def rows_of(history) -> list[list[str]]:
