@@ -6,5 +6,6 @@ does not.
 
 from sknet.export.formulas import onnx_formula
 from sknet.export.onnx import to_onnx
+from sknet.export.skl2onnx import register_skl2onnx
 
-__all__ = ["onnx_formula", "to_onnx"]
+__all__ = ["onnx_formula", "register_skl2onnx", "to_onnx"]

@@ -76,6 +76,9 @@ class Graph:
     ----------
     dtype : dtype
         float32 or float64.
+    unique_name : callable, default=None
+        Returns a new name that begins with a given one. None means that all names of the graph are
+        its own.
 
     Attributes
     ----------
@@ -85,8 +88,9 @@ class Graph:
         What ONNX calls *initializers*.
     """
 
-    def __init__(self, dtype: Any) -> None:
+    def __init__(self, dtype: Any, unique_name: Callable[[str], str] | None = None) -> None:
         self.dtype = np.dtype(dtype)
+        self.unique_name = unique_name or self._numbered
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
         self._numbers: dict[float, Tensor] = {}
@@ -119,7 +123,7 @@ class Graph:
         from onnx.helper import make_node
 
         names = [self._tensor(value).name for value in inputs]
-        result = Tensor(self, f"{operator}_{len(self.nodes)}")
+        result = Tensor(self, self.unique_name(operator))
         node = make_node(operator, names, [result.name], result.name, domain=domain, **attributes)
         self.nodes.append(node)
         return result
@@ -128,7 +132,7 @@ class Graph:
         """Return a constant tensor with the values and the dtype of an array."""
         from onnx.numpy_helper import from_array
 
-        name = f"constant_{len(self.constants)}"
+        name = self.unique_name("constant")
         self.constants.append(from_array(np.ascontiguousarray(array).reshape(array.shape), name))
         return Tensor(self, name)
 
@@ -143,6 +147,9 @@ class Graph:
         from onnx.helper import np_dtype_to_tensor_dtype
 
         return self.add("Cast", tensor, to=np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def _numbered(self, name: str) -> str:
+        return f"{name}_{len(self.nodes) + len(self.constants)}"
 
     def _tensor(self, value: Any) -> Tensor:
         """Return a tensor as it is, and a number or an array as a constant."""
