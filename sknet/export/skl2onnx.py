@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier, VotingClassifier
-from sklearn.model_selection import RandomizedSearchCV
+from sklearn.model_selection import RandomizedSearchCV, TunedThresholdClassifierCV
 from sklearn.model_selection._search_successive_halving import (
     HalvingGridSearchCV,
     HalvingRandomSearchCV,
@@ -24,11 +24,17 @@ from sknet.export.networks import (
     label_classes,
 )
 from sknet.export.onnx import require_onnx
-from sknet.export.skl2onnx_ensembles import convert_calibrated, convert_stacking, convert_voting
+from sknet.export.skl2onnx_ensembles import (
+    convert_calibrated,
+    convert_stacking,
+    convert_voting,
+    refuse_threshold,
+)
 from sknet.export.skl2onnx_graphs import (
     CLASSIFIER_OPTIONS,
     contains_network,
     finish,
+    input_of,
     labels_of,
     new_graph,
     numbers_type,
@@ -42,7 +48,7 @@ def register_skl2onnx() -> None:
     """Let skl2onnx convert networks of sknet, alone or within estimators of scikit-learn.
 
     ``skl2onnx.to_onnx(model, X[:1])`` then converts pipelines, searches, CalibratedClassifierCV
-    with any method, StackingClassifier, VotingClassifier and most others that have a network within.
+    with any method, StackingClassifier and VotingClassifier with networks within.
     The result computes in the dtype of the X that is given, float32 or float64. A second call of
     this function changes nothing.
 
@@ -121,6 +127,7 @@ def _register() -> None:
         (CalibratedClassifierCV, convert_calibrated),
         (StackingClassifier, convert_stacking),
         (VotingClassifier, convert_voting),
+        (TunedThresholdClassifierCV, refuse_threshold),
     ):
         alias = f"Sklearn{model.__name__}"
         theirs, shapes = get_converter(alias), get_shape_calculator(alias)
@@ -186,8 +193,8 @@ def _number_shapes(operator: Any) -> None:
 
 def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
     """Add an MLPClassifier."""
-    model, (graph, X) = operator.raw_operator, new_graph(scope, operator, container)
-    indices, scores, probabilities = add_classifier(graph, X, model)
+    model, graph = operator.raw_operator, new_graph(scope, operator, container)
+    indices, scores, probabilities = add_classifier(graph, input_of(graph, operator), model)
     labels = indices if is_multilabel(model) else labels_of(graph, scope, model, indices)
     wants_scores = scope.get_options(model, {"raw_scores": False})["raw_scores"]
     if probabilities is None or wants_scores:
@@ -200,6 +207,6 @@ def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
 
 def _convert_numbers(scope: Any, operator: Any, container: Any) -> None:
     """Add an MLPRegressor or HiddenLayers."""
-    model, (graph, X) = operator.raw_operator, new_graph(scope, operator, container)
+    model, graph = operator.raw_operator, new_graph(scope, operator, container)
     add = add_regressor if isinstance(model, MLPRegressor) else add_hidden_layers
-    finish(graph, operator, container, add(graph, X, model))
+    finish(graph, operator, container, add(graph, input_of(graph, operator), model))

@@ -16,12 +16,19 @@ from typing import Any
 import numpy as np
 
 from sknet.export.graph import Graph, Tensor
-from sknet.export.skl2onnx_graphs import finish, labels_of, new_graph, numbers_type, response
+from sknet.export.skl2onnx_graphs import (
+    finish,
+    input_of,
+    labels_of,
+    new_graph,
+    numbers_type,
+    response,
+)
 
 
 def convert_calibrated(scope: Any, operator: Any, container: Any) -> None:
     """Add a CalibratedClassifierCV: the mean of its classifiers' calibrated probabilities."""
-    model, (graph, _) = operator.raw_operator, new_graph(scope, operator, container)
+    model, graph = operator.raw_operator, new_graph(scope, operator, container)
     probabilities = []
     for calibrated in model.calibrated_classifiers_:
         inner = calibrated.estimator
@@ -71,15 +78,14 @@ def _isotonic(graph: Graph, score: Tensor, calibrator: Any) -> Tensor:
     """Return the interpolation between the thresholds of an isotonic regression."""
     x = calibrator.X_thresholds_.astype(graph.dtype)
     y = calibrator.y_thresholds_.astype(graph.dtype)
-    if len(x) == 1:
-        return 0.0 * score + float(y[0])
-    score = graph.Min(graph.Max(score, x[:1]), x[-1:])
-    # The number of inner thresholds at or below the score is the number of its interval.
-    is_reached = graph.cast(graph.Not(graph.Less(score, x[None, 1:-1])), np.int64)
-    interval = graph.ReduceSum(is_reached, np.array([1]))
-    slopes = np.diff(y) / np.diff(x)
-    start = graph.Gather(x[:-1], interval)
-    return graph.Gather(y[:-1], interval) + graph.Gather(slopes, interval) * (score - start)
+    width = np.diff(x)
+    is_interval = width > 0  # two thresholds may be the same float32
+    slopes = np.append(np.divide(np.diff(y), width, out=np.zeros_like(width), where=is_interval), 0)
+    # Count the thresholds at or below the score. The first counts in any case.
+    score = graph.Max(score, x[:1])
+    is_reached = graph.cast(graph.Not(score < x[None, 1:]), np.int64)
+    k = graph.ReduceSum(is_reached, np.array([1]))
+    return graph.Gather(y, k) + graph.Gather(slopes, k) * (score - graph.Gather(x, k))
 
 
 def convert_voting(scope: Any, operator: Any, container: Any) -> None:
@@ -87,7 +93,7 @@ def convert_voting(scope: Any, operator: Any, container: Any) -> None:
 
     With ``voting='hard'``, the second output is the share of the votes for each class.
     """
-    model, (graph, _) = operator.raw_operator, new_graph(scope, operator, container)
+    model, graph = operator.raw_operator, new_graph(scope, operator, container)
     weights = model._weights_not_none
     weights = np.ones(len(model.estimators_)) if weights is None else np.asarray(weights)
     votes = []
@@ -106,7 +112,7 @@ def convert_voting(scope: Any, operator: Any, container: Any) -> None:
 
 def convert_stacking(scope: Any, operator: Any, container: Any) -> None:
     """Add a StackingClassifier: the final estimator's response to those of the others."""
-    model, (graph, X) = operator.raw_operator, new_graph(scope, operator, container)
+    model, graph = operator.raw_operator, new_graph(scope, operator, container)
     final = model.final_estimator_
     if isinstance(model._label_encoder, list):
         raise NotImplementedError(
@@ -125,7 +131,7 @@ def convert_stacking(scope: Any, operator: Any, container: Any) -> None:
                 "passthrough=True of a StackingClassifier cannot be converted to ONNX for an input "
                 "in several parts. Give all columns as one array, or set passthrough=False."
             )
-        columns.append(X)
+        columns.append(input_of(graph, operator))
     numbers = numbers_type(operator.inputs[0])
     stacked = scope.declare_local_variable("stacked", numbers([None, final.n_features_in_]))
     graph.rename(graph.Concat(*columns, axis=1), stacked.full_name)
@@ -135,6 +141,15 @@ def convert_stacking(scope: Any, operator: Any, container: Any) -> None:
     codes, scores = response(graph, scope, container, [stacked], final, method)
     labels = labels_of(graph, scope, model, codes)
     finish(graph, operator, container, labels, scores)
+
+
+def refuse_threshold(scope: Any, operator: Any, container: Any) -> None:
+    """Raise NotImplementedError, since skl2onnx leaves out the threshold and says nothing."""
+    model = operator.raw_operator
+    raise NotImplementedError(
+        "TunedThresholdClassifierCV cannot be converted to ONNX. Convert its estimator_ instead, "
+        f"and compare the probabilities with best_threshold_={model.best_threshold_!r} yourself."
+    )
 
 
 def _stacked(

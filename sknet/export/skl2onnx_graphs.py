@@ -45,8 +45,8 @@ def numbers_type(variable: Any) -> Any:
     return DoubleTensorType if isinstance(variable.type, DoubleTensorType) else FloatTensorType
 
 
-def new_graph(scope: Any, operator: Any, container: Any) -> tuple[Graph, Tensor]:
-    """Return a graph for what an operator computes, and the operator's first input in it.
+def new_graph(scope: Any, operator: Any, container: Any) -> Graph:
+    """Return an empty graph in the dtype of an operator's numbers.
 
     Raises
     ------
@@ -60,11 +60,15 @@ def new_graph(scope: Any, operator: Any, container: Any) -> tuple[Graph, Tensor]
             f"target_opset={container.target_opset} is too old for networks of sknet. Give "
             f"target_opset={MIN_OPSET} or more, or leave it out."
         )
+    is_double = numbers_type(operator.inputs[0]) is DoubleTensorType
+    return Graph(np.float64 if is_double else np.float32, scope.get_unique_variable_name)
+
+
+def input_of(graph: Graph, operator: Any) -> Tensor:
+    """Return an operator's input in the dtype of a graph."""
     variable = operator.inputs[0]
-    is_double = numbers_type(variable) is DoubleTensorType
-    graph = Graph(np.float64 if is_double else np.float32, scope.get_unique_variable_name)
     X = Tensor(graph, variable.full_name)
-    return graph, X if type(variable.type) is numbers_type(variable) else graph.cast(X, graph.dtype)
+    return X if type(variable.type) is numbers_type(variable) else graph.cast(X, graph.dtype)
 
 
 def finish(graph: Graph, operator: Any, container: Any, *outputs: Tensor) -> None:
