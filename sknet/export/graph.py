@@ -101,7 +101,14 @@ class Graph:
             raise AttributeError(f"Graph has no attribute {operator!r}")
         return lambda *inputs, **attributes: self.add(operator, *inputs, **attributes)
 
-    def add(self, operator: str, *inputs: Any, domain: str = "", **attributes: Any) -> Tensor:
+    def add(
+        self,
+        operator: str,
+        *inputs: Any,
+        domain: str = "",
+        output: str | None = None,
+        **attributes: Any,
+    ) -> Tensor:
         """Add a node and return its result.
 
         Parameters
@@ -112,6 +119,8 @@ class Graph:
             What the operator is applied to.
         domain : str, default=''
             The set of operators to which it belongs. '' is that of ONNX itself.
+        output : str, default=None
+            Name of the result. None means a new name.
         **attributes : object
             Attributes of the node.
 
@@ -123,10 +132,9 @@ class Graph:
         from onnx.helper import make_node
 
         names = [self._tensor(value).name for value in inputs]
-        result = Tensor(self, self.unique_name(operator))
-        node = make_node(operator, names, [result.name], result.name, domain=domain, **attributes)
-        self.nodes.append(node)
-        return result
+        name = output or self.unique_name(operator)
+        self.nodes.append(make_node(operator, names, [name], name, domain=domain, **attributes))
+        return Tensor(self, name)
 
     def constant(self, array: np.ndarray) -> Tensor:
         """Return a constant tensor with the values and the dtype of an array."""
@@ -135,12 +143,6 @@ class Graph:
         name = self.unique_name("constant")
         self.constants.append(from_array(np.ascontiguousarray(array).reshape(array.shape), name))
         return Tensor(self, name)
-
-    def rename(self, tensor: Tensor, name: str) -> None:
-        """Give a result a name from outside, as an output of the whole graph has it."""
-        from onnx.helper import make_node
-
-        self.nodes.append(make_node("Identity", [tensor.name], [name], name))
 
     def cast(self, tensor: Tensor, dtype: Any) -> Tensor:
         """Return a tensor converted to another dtype."""

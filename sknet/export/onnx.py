@@ -193,8 +193,8 @@ def _classifier_outputs(
         )
     labels_attribute = "classlabels_strings" if classes.dtype == object else "classlabels_int64s"
     attributes = {labels_attribute: classes.tolist()}
-    maps = graph.add("ZipMap", graph.cast(columns, np.float32), domain=ML_DOMAIN, **attributes)
-    graph.rename(maps, name)
+    columns = graph.cast(columns, np.float32)
+    graph.add("ZipMap", columns, domain=ML_DOMAIN, output=name, **attributes)
     values = make_tensor_type_proto(_element_type(np.float32), [])
     maps_type = make_sequence_type_proto(make_map_type_proto(_element_type(classes.dtype), values))
     return [label, make_value_info(name, maps_type)]
@@ -216,7 +216,7 @@ def _output(
     """
     from onnx.helper import make_tensor_value_info
 
-    graph.rename(tensor, name)
+    graph.Identity(tensor, output=name)
     shape: list[int | str] = [N_SAMPLES] if n_columns is None else [N_SAMPLES, n_columns]
     return make_tensor_value_info(name, _element_type(dtype or graph.dtype), shape)
 

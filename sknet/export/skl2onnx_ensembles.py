@@ -134,7 +134,7 @@ def convert_stacking(scope: Any, operator: Any, container: Any) -> None:
         columns.append(input_of(graph, operator))
     numbers = numbers_type(operator.inputs[0])
     stacked = scope.declare_local_variable("stacked", numbers([None, final.n_features_in_]))
-    graph.rename(graph.Concat(*columns, axis=1), stacked.full_name)
+    graph.Concat(*columns, axis=1, output=stacked.full_name)
     wants_scores = scope.get_options(model, {"raw_scores": False})["raw_scores"]
     has_probabilities = hasattr(final, "predict_proba") and not wants_scores
     method = "predict_proba" if has_probabilities else "decision_function"

@@ -76,7 +76,7 @@ def finish(graph: Graph, operator: Any, container: Any, *outputs: Tensor) -> Non
     from onnx.helper import get_attribute_value
 
     for tensor, variable in zip(outputs, operator.outputs, strict=True):
-        graph.rename(tensor, variable.full_name)
+        graph.Identity(tensor, output=variable.full_name)
     container.initializers.extend(graph.constants)
     for node in graph.nodes:
         attributes = {a.name: get_attribute_value(a) for a in node.attribute}
