@@ -78,9 +78,9 @@ def _isotonic(graph: Graph, score: Tensor, calibrator: Any) -> Tensor:
     """Return the interpolation between the thresholds of an isotonic regression."""
     x = calibrator.X_thresholds_.astype(graph.dtype)
     y = calibrator.y_thresholds_.astype(graph.dtype)
-    width = np.diff(x)
-    is_interval = width > 0  # two thresholds may be the same float32
-    slopes = np.append(np.divide(np.diff(y), width, out=np.zeros_like(width), where=is_interval), 0)
+    slopes, widths = np.zeros_like(x), np.diff(x)
+    # Two thresholds may be the same number in float32.
+    np.divide(np.diff(y), widths, out=slopes[:-1], where=widths > 0)
     # Count the thresholds at or below the score. The first counts in any case.
     score = graph.Max(score, x[:1])
     is_reached = graph.cast(graph.Not(score < x[None, 1:]), np.int64)
