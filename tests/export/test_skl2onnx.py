@@ -128,7 +128,7 @@ def test_thresholds_that_are_one_number_in_float32():
     scores, steps = [-1, -1 + 1e-12, 0, 1, 1 + 1e-12], [0.1, 0.2, 0.5, 0.6, 0.9]
     for calibrated in model.calibrated_classifiers_:
         calibrated.calibrators[0].fit(scores, steps)
-    X = 10 * X  # for scores on both sides of all thresholds
+        calibrated.estimator.coefs_[-1][:] *= 5  # for scores beyond all thresholds
     inner = [c.estimator.decision_function(X) for c in model.calibrated_classifiers_]
     assert np.min(np.abs(np.abs(inner) - 1)) > 1e-6  # no score is at a step
     assert np.max(inner) > 1
