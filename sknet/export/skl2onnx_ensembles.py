@@ -78,14 +78,14 @@ def _isotonic(graph: Graph, score: Tensor, calibrator: Any) -> Tensor:
     """Return the interpolation between the thresholds of an isotonic regression."""
     x = calibrator.X_thresholds_.astype(graph.dtype)
     y = calibrator.y_thresholds_.astype(graph.dtype)
-    slopes, widths = np.zeros_like(x), np.diff(x)
-    # Two thresholds may be the same number in float32.
-    np.divide(np.diff(y), widths, out=slopes[:-1], where=widths > 0)
-    # Count the thresholds at or below the score. The first counts in any case.
-    score = graph.Max(score, x[:1])
-    is_reached = graph.cast(graph.Not(score < x[None, 1:]), np.int64)
-    k = graph.ReduceSum(is_reached, np.array([1]))
-    return graph.Gather(y, k) + graph.Gather(slopes, k) * (score - graph.Gather(x, k))
+    # Of each interval, what it starts with. The first and the last have no end, and are flat.
+    starts, values = np.append(x[:1], x), np.append(y[:1], y)
+    slopes, widths = np.zeros_like(starts), np.diff(x)
+    # Two thresholds may be the same number in float32. No score is between them.
+    np.divide(np.diff(y), widths, out=slopes[1:-1], where=widths > 0)
+    is_reached = graph.cast(graph.Not(score < x[None]), np.int64)
+    k = graph.ReduceSum(is_reached, np.array([1]))  # the number of the interval
+    return graph.Gather(values, k) + graph.Gather(slopes, k) * (score - graph.Gather(starts, k))
 
 
 def convert_voting(scope: Any, operator: Any, container: Any) -> None:
