@@ -31,6 +31,7 @@ ORDER = [
     {"_training"},
     {"estimators"},
     {"inspection"},
+    {"export"},
     {"display"},
     {"__init__"},
     {"_cli"},
@@ -39,7 +40,15 @@ ORDER = [
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 
 KNOWS_NUMBA = {"_engine"}
-KNOWS_SKLEARN = {"hidden_sizes", "metrics", "estimators", "display", "inspection", "_cli"}
+KNOWS_SKLEARN = {
+    "hidden_sizes",
+    "metrics",
+    "estimators",
+    "inspection",
+    "export",
+    "display",
+    "_cli",
+}
 PART_MODULES = {"activations", "losses", "optimizers"}
 ROLE_MODULES = {"_engine.gemm", "_engine.kernels"}
 

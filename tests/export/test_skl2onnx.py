@@ -18,14 +18,17 @@ from sklearn.ensemble import (
     VotingClassifier,
     VotingRegressor,
 )
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
     GridSearchCV,
+    HalvingRandomSearchCV,
     RandomizedSearchCV,
     TunedThresholdClassifierCV,
 )
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -193,9 +196,15 @@ def test_labels_of_ensembles(labels, n_classes):
         assert_same_classifier(model, *data(n_classes, labels=labels[:n_classes]))
 
 
-@pytest.mark.parametrize("kind", [GridSearchCV, RandomizedSearchCV])
-def test_searches(kind):
-    few = {"n_iter": 2} if kind is RandomizedSearchCV else {}
+@pytest.mark.parametrize(
+    ("kind", "few"),
+    [
+        (GridSearchCV, {}),
+        (RandomizedSearchCV, {"n_iter": 2}),
+        (HalvingRandomSearchCV, {"min_resources": 60, "random_state": 0}),
+    ],
+)
+def test_searches(kind, few):
     outer = kind(pipe(), {STEP: [0.1, 1]}, cv=2, **few)
     assert_same_classifier(outer, *data(3))
     inner = kind(net(), {"alpha": [0.1, 1]}, cv=2, **few)
@@ -210,6 +219,15 @@ def test_multilabel():
     X, _ = data(2)
     for model in (net(), pipe()):
         assert_same_classifier(model, X, (X[:, :3] > 0).astype(int))
+
+
+def test_several_classifiers():
+    X, y = data(3)
+    model = MultiOutputClassifier(net()).fit(X, np.column_stack([y, y > 0]))
+    label, probabilities = outputs_of(model, X).values()
+    assert label.tolist() == model.predict(X).tolist()
+    for found, expected in zip(probabilities, model.predict_proba(X), strict=True):
+        assert_same_numbers(found, expected)
 
 
 def test_float32():
