@@ -33,6 +33,7 @@ ORDER = [
     {"inspection"},
     {"attribution"},
     {"inspection", "tabular"},
+    {"export"},
     {"display"},
     {"__init__"},
     {"_cli"},
@@ -49,6 +50,9 @@ KNOWS_SKLEARN = {
     "tabular",
     "display",
     "inspection",
+    "inspection",
+    "export",
+    "display",
     "_cli",
 }
 PART_MODULES = {"activations", "losses", "optimizers"}
