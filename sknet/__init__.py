@@ -4,6 +4,8 @@
 the same model for the same seed, several times faster.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from sknet.display import (
     LossCurveDisplay,
     NetworkDisplay,
@@ -14,6 +16,9 @@ from sknet.display import (
 from sknet.estimators import MLPClassifier, MLPRegressor
 from sknet.hidden_sizes import HiddenLayerSizes
 from sknet.inspection import HiddenLayers, input_gradients
+
+if TYPE_CHECKING:
+    from sknet.export.files import load, save
 
 __version__ = "0.1.0.dev0"
 __all__ = [
@@ -28,4 +33,15 @@ __all__ = [
     "WeightsDisplay",
     "__version__",
     "input_gradients",
+    "load",
+    "save",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `save` and `load` where they are first used, so that ``import sknet`` stays light."""
+    if name in ("load", "save"):
+        from sknet.export import files
+
+        return getattr(files, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,7 @@
 """Fitted networks in other forms: estimators of scikit-learn, and files."""
 
+from sknet.export.files import load, save
 from sknet.export.scikit_learn import from_sklearn, to_sklearn
+from sknet.export.trusted_types import TRUSTED_TYPES
 
-__all__ = ["from_sklearn", "to_sklearn"]
+__all__ = ["TRUSTED_TYPES", "from_sklearn", "load", "save", "to_sklearn"]

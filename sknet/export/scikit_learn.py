@@ -129,7 +129,7 @@ def to_sklearn(model: Any, *, prediction_only: bool = False) -> Any:
     coefs, intercepts = Layout(spec.units).split(spec.params.copy())
     result.coefs_ = [W.copy() for W in coefs]
     result.intercepts_ = [b.copy() for b in intercepts]
-    # The same arrays, as after scikit-learn's own early stopping: a warm start that makes no progress
+    # The same arrays, as after early stopping in scikit-learn. A warm start that makes no progress
     # then keeps the last weights, as in sknet.
     result._best_coefs, result._best_intercepts = result.coefs_, result.intercepts_
     optimizer = optimizer_to_go_on(plain_numbers(vars(model)), spec.params)
