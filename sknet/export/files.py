@@ -141,7 +141,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     try:
         return _model_of(read(path))
     except ModelFileError as error:
-        raise ModelFileError(f"Cannot load {os.fspath(path)!r}. {error}") from error
+        raise ModelFileError(f"Cannot load {os.fspath(path)!r}. {error}") from None
 
 
 def _model_of(content: Content) -> Any:
@@ -158,25 +158,26 @@ def _model_of(content: Content) -> Any:
     decoder = Decoder(content.arrays)
     parameters = {key: decoder.decode(value) for key, value in parameters.items()}
     attributes = {key: decoder.decode(value) for key, value in attributes.items()}
-    for what, names in (
-        ("parameters", parameters.keys() - defaults_of(cls).keys()),
-        ("arrays", content.arrays.keys() - decoder.used),
-    ):
-        if names:
-            shown = ", ".join(sorted(repr(key[:40]) for key in names)[:5])
-            raise ModelFileError(
-                f"The file has {what} that this version of sknet does not know: {shown}. Load it "
-                "with a newer version."
-            )
+    _refuse_unknown("parameters", parameters.keys() - defaults_of(cls).keys())
     load_engine()
     model = cls(**parameters)
     try:
         model._validate_params()
     except (ValueError, TypeError) as error:
-        raise ModelFileError(f"The file has an invalid parameter. {error}") from error
+        raise ModelFileError(f"The file has an invalid parameter. {str(error)[:500]}") from None
     check_fitted(model, attributes)
+    _refuse_unknown("arrays", content.arrays.keys() - decoder.used)
     model.__setstate__({**vars(model), **attributes, VERSION: sknet.__version__})
     return model
+
+
+def _refuse_unknown(what: str, names: set[str]) -> None:
+    if names:
+        shown = ", ".join(sorted(repr(name[:40]) for name in names)[:5])
+        raise ModelFileError(
+            f"The file has {what} that this version of sknet does not know: {shown}. Load it with "
+            "the version that wrote it."
+        )
 
 
 def _without_stale_state(

@@ -185,7 +185,8 @@ def _check_parts(model: Any, attributes: Mapping[str, Any], kind: str, sizes: li
             _refuse("_fitted_loss")
     elif len(settings) != len(loss.settings(vars(model))):
         _refuse("_fitted_loss")
-    if attributes["out_activation_"] != loss.out_activation:
+    output = attributes["out_activation_"]
+    if not isinstance(output, str) or output != loss.out_activation:
         _refuse("out_activation_")
 
 

@@ -140,8 +140,8 @@ def cannot_save(value: Any, name: str) -> NoReturn:
     else:
         what = f"has the type {type(value).__name__}, which files of sknet.save do not have"
     raise ValueError(
-        f"{name}={value!r} {what}. Set it to a plain value before you save the model, or use "
-        "pickle."
+        f"{name}={repr(value)[:200]} {what}. Set it to a plain value before you save the model, or "
+        "use pickle."
     )
 
 
@@ -160,7 +160,7 @@ class Decoder:
 
     def __init__(self, arrays: Any) -> None:
         self._arrays = arrays
-        self._strings: dict[str, np.ndarray] = {}
+        self._strings: dict[tuple[str, str], np.ndarray] = {}
         self.used: set[str] = set()
 
     def decode(self, value: Any, depth: int = 0) -> Any:
@@ -231,13 +231,13 @@ class Decoder:
         return np.str_(text)
 
     def _vector_of_strings(self, name: Any, dtype: Any, depth: int) -> np.ndarray:
-        if not isinstance(name, str):
-            raise ModelFileError("The file has strings without a name.")
-        if name not in self._strings:
+        if not (isinstance(name, str) and isinstance(dtype, str)):
+            raise ModelFileError("The file has strings without a name or a dtype.")
+        if (name, dtype) not in self._strings:
             utf8 = self.array(f"{name}.utf8", np.uint8, 1)
             ends = self.array(f"{name}.ends", np.int64, 1)
-            self._strings[name] = _strings(name, utf8, ends, dtype)
-        return self._strings[name]
+            self._strings[name, dtype] = _strings(name, utf8, ends, dtype)
+        return self._strings[name, dtype]
 
     def _generator(
         self, name: Any, position: Any, has_gauss: Any, gauss: Any, depth: int
@@ -271,7 +271,7 @@ def _as_list(value: Any) -> list[Any]:
     return value
 
 
-def _strings(name: str, utf8: np.ndarray, ends: np.ndarray, dtype: Any) -> np.ndarray:
+def _strings(name: str, utf8: np.ndarray, ends: np.ndarray, dtype: str) -> np.ndarray:
     """Return a vector of strings, of the dtype object or of one that has room for the longest."""
     starts = np.concatenate([[0], ends[:-1]])
     if (ends < starts).any() or (ends[-1:] != utf8.size).any() or (utf8.size and not ends.size):
@@ -290,7 +290,7 @@ def _strings(name: str, utf8: np.ndarray, ends: np.ndarray, dtype: Any) -> np.nd
         return result
     shortest = max(map(len, texts), default=0)
     longest = MAX_BYTES_OF_STRINGS // 4 // max(1, len(texts))
-    is_known = isinstance(dtype, str) and re.fullmatch(r"<U[1-9][0-9]{0,7}", dtype)
+    is_known = re.fullmatch(r"<U[1-9][0-9]{0,7}", dtype)
     if not is_known or not shortest <= int(dtype[2:]) <= longest:
-        raise ModelFileError(f"The strings {name!r} have the dtype {str(dtype)[:20]!r}.")
+        raise ModelFileError(f"The strings {name!r} have the dtype {dtype[:20]!r}.")
     return np.array(texts, dtype)
