@@ -5,6 +5,8 @@ the same model for the same seed, several times faster.
 """
 
 from sknet.attribution import Attributions, expected_gradients
+from typing import TYPE_CHECKING, Any
+
 from sknet.display import (
     LossCurveDisplay,
     NetworkDisplay,
@@ -16,6 +18,9 @@ from sknet.estimators import MLPClassifier, MLPRegressor
 from sknet.hidden_sizes import HiddenLayerSizes
 from sknet.inspection import HiddenLayers, input_gradients
 from sknet.tabular import TabularMLPClassifier, TabularMLPRegressor
+
+if TYPE_CHECKING:
+    from sknet.export.files import load, save
 
 __version__ = "0.1.0.dev0"
 __all__ = [
@@ -34,4 +39,15 @@ __all__ = [
     "__version__",
     "expected_gradients",
     "input_gradients",
+    "load",
+    "save",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `save` and `load` where they are first used, so that ``import sknet`` stays light."""
+    if name in ("load", "save"):
+        from sknet.export import files
+
+        return getattr(files, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
