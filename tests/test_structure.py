@@ -31,7 +31,7 @@ ORDER = [
     {"_training"},
     {"estimators"},
     {"inspection"},
-    {"display"},
+    {"dask", "display"},
     {"__init__"},
     {"_cli"},
     {"__main__"},
@@ -39,7 +39,15 @@ ORDER = [
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 
 KNOWS_NUMBA = {"_engine"}
-KNOWS_SKLEARN = {"hidden_sizes", "metrics", "estimators", "display", "inspection", "_cli"}
+KNOWS_SKLEARN = {
+    "hidden_sizes",
+    "metrics",
+    "estimators",
+    "dask",
+    "display",
+    "inspection",
+    "_cli",
+}
 PART_MODULES = {"activations", "losses", "optimizers"}
 ROLE_MODULES = {"_engine.gemm", "_engine.kernels"}
 

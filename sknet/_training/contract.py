@@ -242,35 +242,30 @@ class Outcome(NamedTuple):
 
 
 class Runner(Protocol):
-    """What computes gradients and takes steps for training, on this machine or on others.
-
-    Attributes
-    ----------
-    data : Dataset
-    batch_size : int
-        Rows of a minibatch.
-    step_flops : float
-        Floating-point operations of a step on this machine.
-    grad : ndarray of shape (n_parameters,)
-        The gradient of the last minibatch, with penalties, where no steps are taken.
-    n_steps : int
-        Steps made so far, at any moment, also when an epoch was interrupted.
-    objective : float
-        What `run` returns or, if it was interrupted, would have returned.
-    """
+    """What computes gradients and takes steps for training, on this machine or on others."""
 
     data: Dataset
     batch_size: int
-    step_flops: float
 
     @property
-    def grad(self) -> np.ndarray: ...  # noqa: D102
+    def step_flops(self) -> float:
+        """Floating-point operations of a step on this machine."""
+        ...
 
     @property
-    def n_steps(self) -> int: ...  # noqa: D102
+    def grad(self) -> np.ndarray:
+        """The gradient of the last minibatch, with penalties, where no steps are taken."""
+        ...
 
     @property
-    def objective(self) -> float: ...  # noqa: D102
+    def n_steps(self) -> int:
+        """Steps made so far, at any moment, also when an epoch was interrupted."""
+        ...
+
+    @property
+    def objective(self) -> float:
+        """What `run` returns or, if it was interrupted, would have returned."""
+        ...
 
     def restart(self) -> None:
         """Count steps from 0 again, for another call of training."""

@@ -92,7 +92,7 @@ class EpochRunner:
         # Steps before this epoch, and the thread whose counters have those of this epoch. It is
         # replaced as a whole, so that an interrupt at any moment finds a true count.
         self._progress: tuple[int, ThreadProgram | None] = (0, None)
-        # Steps before the next epoch where no optimiser counts them. Dropout and noise depend on it.
+        # Steps before the next epoch, for dropout and noise, where no optimiser counts them.
         self.t = 0
 
     def restart(self) -> None:

@@ -31,8 +31,8 @@ def _has(method: str) -> Any:
     return check
 
 
-class _DaskMLP(BaseEstimator):
-    """What both estimators share."""
+class _DaskMLP:
+    """What both estimators share. Its `score` goes before that of scikit-learn's mixins."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [BaseMLP, None],
@@ -124,7 +124,7 @@ class _DaskMLP(BaseEstimator):
         model._validated = model._parameters()
         partitions = partitions_of(X, y, sample_weight)
         validation = GivenData(X_val, y_val, sample_weight_val)
-        with Shards(client, model, partitions, self.timeout) as shards:
+        with Shards(client, self._kind, partitions, self.timeout) as shards:
             fit_on_shards(model, shards, self.sync_every, validation)
             n_shards, lost = len(shards.placed), shards.lost_workers
         self.estimator_, self.n_shards_, self.lost_workers_ = model, n_shards, lost
@@ -162,7 +162,7 @@ class _DaskMLP(BaseEstimator):
 
         Returns
         -------
-        ndarray, or dask array, series or data frame, of shape (n_samples,) or (n_samples, n_outputs)
+        ndarray, or dask collection, of shape (n_samples,) or (n_samples, n_outputs)
             A collection if X is one. It is computed when you ask for it, one partition
             at a time.
         """
@@ -212,7 +212,7 @@ class _DaskMLP(BaseEstimator):
         return "estimator_" in vars(self)
 
 
-class DaskMLPClassifier(ClassifierMixin, _DaskMLP):
+class DaskMLPClassifier(_DaskMLP, ClassifierMixin, BaseEstimator):
     """Multilayer perceptron for classification, fitted to a Dask collection.
 
     No process needs to hold all rows. Each worker keeps its part of them, and computes
@@ -330,7 +330,7 @@ class DaskMLPClassifier(ClassifierMixin, _DaskMLP):
         return self._predict("decision_function", X)
 
 
-class DaskMLPRegressor(RegressorMixin, _DaskMLP):
+class DaskMLPRegressor(_DaskMLP, RegressorMixin, BaseEstimator):
     """Multilayer perceptron for regression, fitted to a Dask collection.
 
     No process needs to hold all rows. Each worker keeps its part of them, and computes

@@ -15,7 +15,8 @@ from sknet._network.network import Network
 from sknet._training.averaging import Averaging
 from sknet._training.contract import Dataset, Regularization
 from sknet._training.steps import StepRunner
-from sknet.dask.shard import Plan, split
+from sknet.dask.calculator import split
+from sknet.dask.plan import Plan
 from sknet.dask.shards import Shards
 from sknet.optimizers import Optimizer
 
@@ -34,7 +35,7 @@ class ShardedRunner:
         summed. With more, each shard takes its own steps, and the states of all are
         averaged.
     plan : Plan
-        The plan without its network, regularization and optimiser.
+        Its network and optimiser are replaced by those below.
     network, data, batch_size, regularization, optimizer, averaging
         As for :class:`~sknet._training.epoch.EpochRunner`. Of the data, only the
         numbers of rows are there.
@@ -63,9 +64,12 @@ class ShardedRunner:
             self._parts.append(optimizer.slots)
         if averaging is not None:
             self._parts.append(averaging.mean)
-        shards.prepare(
-            plan._replace(network=network, regularization=regularization, optimizer=optimizer)
-        )
+        weights = shards.prepare(plan._replace(network=network, optimizer=optimizer))
+        if not any(weights):
+            raise ValueError(
+                "Sample weights must contain at least one non-zero number: sample_weight and "
+                "class_weight leave a weight of zero for all rows."
+            )
 
     @property
     def grad(self) -> np.ndarray:
@@ -146,9 +150,12 @@ class ShardedRunner:
             state = mean.astype(state.dtype)
             objective += rows.size * float(np.dot(shares, losses))
         # All at once, so that an interrupt at any moment finds values that agree.
-        changes = dict(objective=objective, n_steps=self.n_steps + rates.size)
+        changes = {"objective": objective, "n_steps": self.n_steps + rates.size}
         calls = [
-            *((np.copyto, *pair) for pair in zip(self._parts, split(state, self._parts))),
+            *(
+                (np.copyto, *pair)
+                for pair in zip(self._parts, split(state, self._parts), strict=True)
+            ),
             (vars(self).update, changes),
         ]
         deque(starmap(operator.call, calls), maxlen=0)

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sknet.dask.shard import PartitionFacts, Plan, Shard
+from sknet.dask.plan import PartitionFacts, Plan
+from sknet.dask.shard import Shard
+from sknet.estimators.base import BaseMLP
 from sknet.estimators.user_warnings import warn_user
 
 # Seconds between two looks at which workers are alive, while an answer is waited for.
@@ -64,8 +66,8 @@ class Shards:
     Parameters
     ----------
     client : distributed.Client
-    estimator : object
-        The estimator that is fitted.
+    kind : type
+        MLPClassifier or MLPRegressor.
     partitions : list of Delayed
         As :func:`~sknet.dask.partitions.partitions_of` returns them.
     timeout : float
@@ -73,9 +75,9 @@ class Shards:
     """
 
     def __init__(
-        self, client: Any, estimator: Any, partitions: Sequence[Any], timeout: float
+        self, client: Any, kind: type[BaseMLP], partitions: Sequence[Any], timeout: float
     ) -> None:
-        self.client, self.estimator, self.timeout = client, estimator, timeout
+        self.client, self.kind, self.timeout = client, kind, timeout
         self.partitions = partitions
         self.placed: list[Placed] = []
         self.facts: dict[int, PartitionFacts] = {}
@@ -138,7 +140,7 @@ class Shards:
         def attempt() -> list[Any]:
             self._complete()
             pairs = zip(self.placed, arguments(), strict=True)
-            return self._ask(method, [pair for pair in pairs if pair[1] is not None])
+            return self._ask(method, [(placed, own) for placed, own in pairs if own is not None])
 
         return self._keep_trying(attempt)
 
@@ -234,7 +236,7 @@ class Shards:
         self._wait(list(futures.values()))
         where = self.client.who_has(list(futures.values()))
         alive = sorted(self._alive())
-        held = {address: 0 for address in alive}
+        held = dict.fromkeys(alive, 0)
         for placed in self.placed:
             held[placed.address] = held.get(placed.address, 0) + len(placed.partitions)
         groups: dict[str, list[int]] = defaultdict(list)
@@ -252,7 +254,7 @@ class Shards:
                 own,
                 self.client.submit(
                     Shard,
-                    self.estimator,
+                    self.kind,
                     {number: futures[number] for number in sorted(own)},
                     actor=True,
                     workers=[address],
@@ -289,7 +291,7 @@ class Shards:
         except RuntimeError as error:  # Dask knows of the loss already
             self._check_connection()
             raise _LostError from error
-        answers = [_MISSING] * len(calls)
+        answers: list[Any] = [_MISSING] * len(calls)
         deadline = monotonic() + self.timeout
         while True:
             self.client.sync(_gather, pending, answers, LOOK_SECONDS)
@@ -313,9 +315,9 @@ class Shards:
                 if {placed.address for placed, _ in calls} <= self._settled():
                     raise answer
                 raise _LostError from answer
-            result, error = answer  # type: ignore[misc]
-            if error is not None:
-                raise error
+            result, failure = answer
+            if failure is not None:
+                raise failure
             results.append(result)
         return results
 

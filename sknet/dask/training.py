@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sknet.dask.shard import PartitionFacts, Plan
+from sknet.dask.plan import PartitionFacts, Plan
 from sknet.dask.shards import Shards
 from sknet.estimators.data import GivenData, ValidationMaker
 from sknet.estimators.engine import load_engine
@@ -138,7 +138,7 @@ def fit_on_shards(model: Any, shards: Shards, sync_every: Any, validation: Given
         Validation data in the memory of this process.
     """
     load_engine()
-    from sknet._training.contract import Dataset, Regularization
+    from sknet._training.contract import Dataset
     from sknet._training.trainer import train
     from sknet.dask.runner import ShardedRunner
 
@@ -166,9 +166,17 @@ def fit_on_shards(model: Any, shards: Shards, sync_every: Any, validation: Given
     state = state_to_go_on(plain, network.params, records, False)
     observers = observers_of(model, model, validation, curves, False, rows.size)
     every = steps_apart(sync_every, config.batch_size, network.layout.n_weights, len(shards.placed))
-    decay, n_jobs = plain["ema_decay"], plain["n_jobs"]
-    nothing = Regularization()
-    plan = Plan(network, X.dtype, targets, class_weights, nothing, None, decay, n_jobs)
+    plan = Plan(
+        network=network,
+        dtype=X.dtype,
+        targets=targets,
+        n_targets=encoded.shape[1],
+        class_weights=class_weights,
+        regularization=config.regularization,
+        optimizer=None,
+        ema_decay=plain["ema_decay"],
+        n_jobs=plain["n_jobs"],
+    )
     make_runner = partial(ShardedRunner, shards, every, plan)
     outcome = train(
         network, data, scored, config, state, observers, random_state, make_runner=make_runner
