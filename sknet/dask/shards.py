@@ -264,8 +264,8 @@ class Shards:
             )
         self._wait([future for _, future in made.values()], set(made))
         for address, (own, future) in made.items():
-            placed = Placed(address, tuple(sorted(own)), future.result(), future)
-            self.placed.append(placed)
+            actor = self._result(future, {address})
+            self.placed.append(Placed(address, tuple(sorted(own)), actor, future))
         self.placed.sort(key=lambda placed: placed.partitions)
 
     @staticmethod
@@ -276,7 +276,7 @@ class Shards:
             most = max(groups, key=lambda address: (held[address] * bool(groups[address]), address))
             if held[most] - held[least] < 2 or not groups[most]:
                 break
-            groups[least].append(groups[most].pop())
+            groups.setdefault(least, []).append(groups[most].pop())
             held[most] -= 1
             held[least] += 1
         for address in [address for address, own in groups.items() if not own]:
@@ -345,11 +345,17 @@ class Shards:
                 continue
             for future in done.done:
                 if future.status != "finished":
-                    self._check_connection()
-                    if addresses is not None and not addresses <= self._alive():
-                        raise _LostError
-                    future.result()  # raises the error
+                    self._result(future, addresses)  # raises the error
             return
+
+    def _result(self, future: Any, addresses: set[str] | None) -> Any:
+        """Return the result of a future that is done, or raise its error."""
+        try:
+            return future.result(timeout=self.timeout)
+        except Exception:
+            if addresses is not None and not addresses <= self._alive():
+                raise _LostError from None
+            raise
 
     def _alive(self) -> set[str]:
         self._check_connection()
