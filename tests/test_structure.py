@@ -35,6 +35,7 @@ ORDER = [
     {"inspection", "tabular"},
     {"export"},
     {"display"},
+    {"dask", "display"},
     {"__init__"},
     {"_cli"},
     {"__main__"},
@@ -60,6 +61,9 @@ KNOWS_SKLEARN = {
     "display",
     "inspection",
     "export",
+    "dask",
+    "display",
+    "inspection",
     "_cli",
 }
 PART_MODULES = {"activations", "losses", "optimizers"}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from sknet._engine.memory import CSR, Data, check_rows, n_rows
+from sknet._engine.threads import ThreadTeam
 from sknet._network.network import Network
 from sknet._training.averaging import Averaging
 from sknet._training.records import Records
@@ -238,3 +239,41 @@ class Outcome(NamedTuple):
     missing_score: str = ""
     message: str = ""
     limit: Limit = ""
+
+
+class Runner(Protocol):
+    """What computes gradients and takes steps for training, on this machine or on others."""
+
+    data: Dataset
+    batch_size: int
+
+    @property
+    def step_flops(self) -> float:
+        """Floating-point operations of a step on this machine."""
+        ...
+
+    @property
+    def grad(self) -> np.ndarray:
+        """The gradient of the last minibatch, with penalties, where no steps are taken."""
+        ...
+
+    @property
+    def n_steps(self) -> int:
+        """Steps made so far, at any moment, also when an epoch was interrupted."""
+        ...
+
+    @property
+    def objective(self) -> float:
+        """What `run` returns or, if it was interrupted, would have returned."""
+        ...
+
+    def restart(self) -> None:
+        """Count steps from 0 again, for another call of training."""
+
+    def run(self, team: ThreadTeam, order: np.ndarray, rates: np.ndarray) -> float:
+        """Pass once over the data, and return the sum of rows times objective by minibatch."""
+        ...
+
+
+# Takes network, data, batch_size, regularization, optimizer and averaging.
+MakeRunner = Callable[..., Runner]

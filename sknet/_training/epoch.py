@@ -96,6 +96,8 @@ class EpochRunner:
         # Steps before this epoch, and the thread whose counters have those of this epoch. It is
         # replaced as a whole, so that an interrupt at any moment finds a true count.
         self._progress: tuple[int, ThreadProgram | None] = (0, None)
+        # Steps before the next epoch, for dropout and noise, where no optimiser counts them.
+        self.t = 0
 
     def restart(self) -> None:
         """Count steps from 0 again, for another call of training."""
@@ -137,7 +139,7 @@ class EpochRunner:
             (value + penalty) / sum of weights, before the step, as in
             scikit-learn. A minibatch whose weights are all zero is left out.
         """
-        first_step = 0 if self.optimizer is None else self.optimizer.t
+        first_step = self.t if self.optimizer is None else self.optimizer.t
         rates, constants = self._per_step(rates, first_step)
         self._progress = (self.n_steps, None)
         if self.workspace.stage is not None:

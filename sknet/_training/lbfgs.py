@@ -15,6 +15,7 @@ from sknet._network.prediction import Predictor
 from sknet._training.contract import (
     Dataset,
     Limit,
+    MakeRunner,
     Outcome,
     StoppedBy,
     TrainingConfig,
@@ -35,6 +36,7 @@ def minimise(
     config: TrainingConfig,
     state: TrainingState,
     observers: Sequence[Observer],
+    make_runner: MakeRunner = EpochRunner,
 ) -> Outcome:
     """Minimise the loss, starting from the network's parameters.
 
@@ -52,7 +54,7 @@ def minimise(
     validation = None if validation is None else _with_exact_targets(validation)
     params = network.params.astype(np.float64)
     trial, current = network.with_params(params.copy()), network.with_params(params)
-    runner = EpochRunner(trial, data, n, config.regularization)
+    runner = make_runner(trial, data, n, config.regularization)
     predictor, early_stopping = Predictor(current), EarlyStopping(config, state.records)
     epochs = state.records.epochs
     stopped_by: StoppedBy | None = None

@@ -14,6 +14,7 @@ from sknet._network.prediction import Predictor
 from sknet._training.averaging import Averaging
 from sknet._training.contract import (
     Dataset,
+    MakeRunner,
     Outcome,
     StoppedBy,
     TrainingConfig,
@@ -42,10 +43,18 @@ class Trainer:
     data : Dataset
     config : TrainingConfig
     state : TrainingState
+    make_runner : callable, default=EpochRunner
+        What computes gradients and takes steps. Its arguments are those of
+        :class:`~sknet._training.epoch.EpochRunner`.
     """
 
     def __init__(
-        self, network: Network, data: Dataset, config: TrainingConfig, state: TrainingState
+        self,
+        network: Network,
+        data: Dataset,
+        config: TrainingConfig,
+        state: TrainingState,
+        make_runner: MakeRunner = EpochRunner,
     ) -> None:
         assert state.optimizer is not None
         params, averaging = network.params.copy(), None
@@ -57,9 +66,10 @@ class Trainer:
         self.averaging = averaging
         self.optimizer: Optimizer = copy.copy(state.optimizer)
         self.optimizer.slots = np.array(state.optimizer.slots, params.dtype)
-        self.runner = EpochRunner(
+        self.runner = make_runner(
             self.network, data, config.batch_size, config.regularization, self.optimizer, averaging
         )
+        self.regularization = config.regularization
         self._is_finite = np.empty(params.size, bool)  # of each parameter
         # What predicts: the average, where there is one.
         shown = self.network if averaging is None else network.with_params(averaging.mean)
@@ -202,7 +212,7 @@ class Trainer:
             and data.X.shape == runner.data.X.shape
             and data.targets.shape == runner.data.targets.shape
             and config.batch_size == runner.batch_size
-            and config.regularization == runner.workspace.regularization
+            and config.regularization == self.regularization
             and type(state.optimizer) is type(self.optimizer)
             and getattr(state.averaging, "decay", None) == getattr(self.averaging, "decay", None)
         )
@@ -238,6 +248,7 @@ def train(
     observers: Sequence[Observer],
     random_state: np.random.RandomState,
     kept: list[Trainer] | None = None,
+    make_runner: MakeRunner = EpochRunner,
 ) -> Outcome:
     """Train a network, and return the outcome. No array that is given is written to.
 
@@ -258,6 +269,9 @@ def train(
     kept : list of Trainer, default=None
         Trainers of earlier calls that may be used again. The one in use is taken out
         of the list, and put back once it has done its work.
+    make_runner : callable, default=EpochRunner
+        What computes gradients and takes steps, on this machine or on others. Its
+        arguments are those of :class:`~sknet._training.epoch.EpochRunner`.
 
     Returns
     -------
@@ -270,10 +284,10 @@ def train(
         ends the training, and the weights are those of the last whole step.
     """
     if state.optimizer is None:
-        outcome = minimise(network, data, validation, config, state, observers)
+        outcome = minimise(network, data, validation, config, state, observers, make_runner)
     else:
         outcome = _train_by_steps(
-            network, data, validation, config, state, observers, random_state, kept
+            network, data, validation, config, state, observers, random_state, kept, make_runner
         )
     if outcome.stopped_by != "divergence" or outcome.has_best:
         for observer in observers:
@@ -290,6 +304,7 @@ def _train_by_steps(
     observers: Sequence[Observer],
     random_state: np.random.RandomState,
     kept: list[Trainer] | None,
+    make_runner: MakeRunner,
 ) -> Outcome:
     trainer, others = None, []
     while kept and trainer is None:
@@ -308,7 +323,7 @@ def _train_by_steps(
             data = data if kept is None else data.copy()
         else:
             kept = None
-        trainer = Trainer(network, data, config, state)
+        trainer = Trainer(network, data, config, state, make_runner)
     outcome = trainer.train(trainer.runner.data, validation, config, state, observers, random_state)
     if kept is not None and outcome.stopped_by not in ("interrupt", "divergence"):
         kept.append(trainer)
