@@ -4,6 +4,7 @@
 the same model for the same seed, several times faster.
 """
 
+from sknet.checkpoints import Checkpoint
 from sknet.display import (
     LossCurveDisplay,
     NetworkDisplay,
@@ -17,6 +18,7 @@ from sknet.inspection import HiddenLayers, input_gradients
 
 __version__ = "0.1.0.dev0"
 __all__ = [
+    "Checkpoint",
     "HiddenLayerSizes",
     "HiddenLayers",
     "LossCurveDisplay",

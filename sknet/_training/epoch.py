@@ -93,9 +93,9 @@ class EpochRunner:
         # replaced as a whole, so that an interrupt at any moment finds a true count.
         self._progress: tuple[int, ThreadProgram | None] = (0, None)
 
-    def restart(self) -> None:
-        """Count steps from 0 again, for another call of training."""
-        self._progress = (0, None)
+    def restart(self, n_steps: int) -> None:
+        """Count steps from a number of steps that are done, for another call of training."""
+        self._progress = (n_steps, None)
 
     @property
     def grad(self) -> np.ndarray:

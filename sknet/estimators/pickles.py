@@ -8,8 +8,8 @@ from typing import Any
 from sknet.optimizers import Optimizer
 
 # What is rebuilt when needed. The first two hold addresses of compiled code, which no copy may
-# carry away.
-REBUILT = ("_cache", "_trainers", "_validated")
+# carry away. The last one is there only while callbacks are called.
+REBUILT = ("_cache", "_trainers", "_validated", "_run")
 
 # What a pickle of a fitted estimator has. The first two are written by fitting only, not by users
 # who set weights by hand.

@@ -1,0 +1,188 @@
+"""A fit that was killed goes on from its checkpoint, and ends with the same bits."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from processes import run_script
+from sklearn.datasets import load_digits
+from snapshots import CALLBACKS, assert_same
+from versions import needs_callbacks
+
+from sknet import Checkpoint, MLPClassifier, MLPRegressor
+from sknet.optimizers import Optimizer
+from sknet.schedules import Schedule
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+needs_kill = pytest.mark.skipif(
+    not hasattr(os, "fork"), reason="only processes that can fork are killed at a chosen epoch"
+)
+
+N = 150
+X_DIGITS, Y_DIGITS = load_digits(return_X_y=True)
+X, Y = X_DIGITS[:N] / 16, Y_DIGITS[:N]
+X_VAL, Y_VAL = X_DIGITS[N : 2 * N] / 16, Y_DIGITS[N : 2 * N]
+WEIGHTS = np.linspace(0.0, 2.0, N)
+VALIDATION = {"X_val": X_VAL, "y_val": Y_VAL}
+
+# Few units and small batches: what counts is that each epoch has several steps.
+NET = {"hidden_layer_sizes": (7, 5), "batch_size": 32, "max_iter": 9, "n_iter_no_change": np.inf}
+PLATEAUS = {"n_iter_no_change": 1, "tol": 0.05, "max_iter": 25}
+
+
+def case(kind=MLPClassifier, data=(X, Y), given=None, fitted=None, **parameters):
+    """Return what a fit is made of: parameters, data, and what was fitted before."""
+    model = {**NET, "random_state": 0, "learning_rate_init": 0.01, **parameters}
+    return {"kind": kind, "parameters": model, "data": data, "given": given or {}, "fitted": fitted}
+
+
+CASES = {
+    **{f"solver {name}": case(solver=name) for name in Optimizer.table},
+    **{
+        f"schedule {name}": case(solver="sgd", learning_rate=name, learning_rate_init=0.1)
+        for name in Schedule.table
+    },
+    "invscaling and momentum": case(solver="sgd", learning_rate="invscaling", momentum=0.5),
+    "warm-up": case(learning_rate="cosine", warmup_fraction=0.4),
+    "dropout": case(dropout=[0.3, 0.1]),
+    "input noise": case(input_noise=0.2),
+    "ema": case(ema_decay=0.9),
+    "ema, dropout, noise, cosine": case(
+        ema_decay=0.8, dropout=0.2, input_noise=0.1, learning_rate="cosine", solver="adamw"
+    ),
+    "l1, clipping": case(alpha=0.01, l1_ratio=0.5, gradient_clip_norm=0.1),
+    "adaptive with plateaus": case(
+        solver="sgd", learning_rate="adaptive", learning_rate_init=0.1, **PLATEAUS
+    ),
+    "adaptive, early stopping": case(
+        solver="sgd", learning_rate="adaptive", early_stopping=True, **PLATEAUS
+    ),
+    "early stopping": case(
+        early_stopping=True,
+        validation_fraction=0.2,
+        max_iter=40,
+        **{"n_iter_no_change": 3, "learning_rate_init": 0.03},
+    ),
+    "early stopping, ema, dropout": case(
+        early_stopping=True, n_iter_no_change=4, ema_decay=0.7, dropout=0.1
+    ),
+    "early stopping, scorer": case(early_stopping=True, scoring="f1_macro"),
+    "best weights by the loss": case(restore_best=True, learning_rate_init=0.3),
+    "best weights, validation data": case(
+        restore_best=True, learning_rate_init=0.1, given=VALIDATION
+    ),
+    "last weights": case(early_stopping=True, restore_best=False),
+    "no shuffling": case(shuffle=False),
+    "training scores": case(training_scoring="accuracy"),
+    "sample weights": case(given={"sample_weight": WEIGHTS}),
+    "class weights": case(class_weight={k: 1.0 + k for k in range(10)}),
+    "float32": case(data=(X.astype(np.float32), Y)),
+    "sparse": case(data=(sp.csr_matrix(X), Y)),
+    "strings": case(data=(X, np.array([f"digit {k}" for k in Y]))),
+    "strings as objects": case(data=(X, np.array([f"digit {k}" for k in Y], object))),
+    "two classes": case(data=(X, Y > 4)),
+    "two labels": case(data=(X, np.column_stack([Y > 4, Y % 2]).astype(int))),
+    "numbers": case(MLPRegressor, data=(X, Y / 10)),
+    "several numbers": case(MLPRegressor, data=(X, np.column_stack([Y / 10, Y % 2]))),
+    "quantiles": case(MLPRegressor, data=(X, Y / 10), loss="quantile", quantile=[0.1, 0.9]),
+    "warm start": case(warm_start=True, fitted={"max_iter": 3}, given=VALIDATION),
+    "warm start, early stopping": case(
+        warm_start=True, early_stopping=True, fitted={"max_iter": 3}
+    ),
+    "a generator": case(random_state=np.random.RandomState(3)),
+    "another bit generator": case(random_state=np.random.RandomState(np.random.PCG64(3))),
+    "two threads": case(n_jobs=2, hidden_layer_sizes=(64,)),
+}
+
+
+def model_of(parts):
+    """Return the estimator of a case, before the fit that is killed."""
+    parameters, fitted = dict(parts["parameters"]), parts["fitted"]
+    if isinstance(parameters["random_state"], np.random.RandomState):
+        parameters["random_state"] = pickle.loads(pickle.dumps(parameters["random_state"]))
+    model = parts["kind"](**parameters)
+    if fitted is not None:
+        model.set_params(**fitted).fit(*parts["data"], **parts["given"])
+        model.set_params(**{name: parameters[name] for name in fitted})
+    return model
+
+
+class KillAt:
+    """A callback that kills the process at the end of an epoch, as a power failure would."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def setup(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        if context.task_name == "epoch" and context.task_id + 1 == self.epoch:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def teardown(self, estimator, context):
+        pass
+
+
+KILLED_AT = 5
+KILL_ALL = """
+import os, signal, sys, warnings
+from pathlib import Path
+from test_checkpoints import CASES, KILLED_AT, KillAt, model_of
+from sknet import Checkpoint
+from sknet.estimators.engine import load_engine
+
+warnings.simplefilter("ignore")
+load_engine()
+for number, (name, parts) in enumerate(CASES.items()):
+    model = model_of(parts)
+    process = os.fork()
+    if process == 0:
+        try:
+            checkpoint = Checkpoint(Path(sys.argv[1]) / str(number), every_epochs=2, keep_last=1)
+            model.set_callbacks(checkpoint, KillAt(KILLED_AT))
+            model.fit(*parts["data"], **parts["given"])
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL, name
+"""
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """Return a folder with the checkpoints of all cases. Each was killed after its epoch."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    run_script(KILL_ALL, folder, timeout=300)
+    return folder
+
+
+def state_of(model):
+    """Return all attributes of an estimator except its callbacks."""
+    state = model.__getstate__()
+    generator = state["random_state"]
+    if isinstance(generator, np.random.RandomState):
+        state["random_state"] = generator.get_state(legacy=False)
+    return {name: value for name, value in state.items() if name != CALLBACKS}
+
+
+@needs_callbacks
+@needs_kill
+@pytest.mark.parametrize("name", CASES)
+def test_a_killed_fit_goes_on_to_the_same_bits(name, killed):
+    parts = CASES[name]
+    whole = model_of(parts).fit(*parts["data"], **parts["given"])
+    resumed = Checkpoint.resume(killed / str(list(CASES).index(name)))
+    assert resumed.n_iter_ == KILLED_AT - 1
+    resumed.set_callbacks().fit(*parts["data"], **parts["given"])
+    assert resumed.n_iter_ > KILLED_AT, "the fit must have something left to do"
+    assert_same(state_of(resumed), state_of(whole))
