@@ -250,15 +250,16 @@ class Checkpoint:
                     )
                 image = read_archive(path / NAME.format(about["best"][0]))
             settings, version = about["settings"], about["sknet"]
+            checkpoint = Checkpoint(folder, **settings)
         except (KeyError, TypeError) as error:
-            raise ValueError(f"{path} is no checkpoint: it lacks {error}.") from error
+            raise ValueError(f"{path} is no checkpoint: {error!r}.") from error
         model = restore(image, ESTIMATORS)
         if version != _version():
             warn_user(
                 f"The checkpoint was saved by sknet {version}, and this is {_version()}. The fit "
                 "can go on, but its weights may differ in the last digits."
             )
-        model.set_callbacks(Checkpoint(folder, **settings))
+        model.set_callbacks(checkpoint)
         return model
 
     # How it works.

@@ -9,9 +9,11 @@ import signal
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from numpy.testing import assert_array_equal
 from processes import run_script
+from sklearn.base import clone
 from sklearn.datasets import load_digits
-from snapshots import CALLBACKS, assert_same
+from snapshots import CALLBACKS, assert_same, assert_same_weights
 from versions import needs_callbacks
 
 from sknet import Checkpoint, MLPClassifier, MLPRegressor
@@ -113,10 +115,10 @@ def model_of(parts):
     return model
 
 
-class KillAt:
-    """A callback that kills the process at the end of an epoch, as a power failure would."""
+class Quiet:
+    """A callback that does nothing. Others are made of it."""
 
-    def __init__(self, epoch):
+    def __init__(self, epoch=None):
         self.epoch = epoch
 
     def setup(self, estimator, context):
@@ -126,11 +128,21 @@ class KillAt:
         pass
 
     def on_fit_task_end(self, estimator, context):
-        if context.task_name == "epoch" and context.task_id + 1 == self.epoch:
-            os.kill(os.getpid(), signal.SIGKILL)
+        pass
 
     def teardown(self, estimator, context):
         pass
+
+    def is_its_epoch(self, context):
+        return context.task_name == "epoch" and context.task_id + 1 == self.epoch
+
+
+class KillAt(Quiet):
+    """A callback that kills the process at the end of an epoch, as a power failure would."""
+
+    def on_fit_task_end(self, estimator, context):
+        if self.is_its_epoch(context):
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 KILLED_AT = 5
@@ -186,3 +198,152 @@ def test_a_killed_fit_goes_on_to_the_same_bits(name, killed):
     resumed.set_callbacks().fit(*parts["data"], **parts["given"])
     assert resumed.n_iter_ > KILLED_AT, "the fit must have something left to do"
     assert_same(state_of(resumed), state_of(whole))
+
+
+class Interruption(Exception):
+    """Stands for a crash in tests that need no process of their own."""
+
+
+class CrashAt(Quiet):
+    """A callback that raises at the end of an epoch."""
+
+    def on_fit_task_end(self, estimator, context):
+        if self.is_its_epoch(context):
+            raise Interruption
+
+
+@needs_callbacks
+@pytest.mark.parametrize(
+    "name", ["adaptive with plateaus", "early stopping", "schedule invscaling", "ema"]
+)
+def test_it_goes_on_from_every_epoch(name, tmp_path):
+    """Whatever an epoch brings: a plateau, a better score, the end of patience."""
+    parts = CASES[name]
+    model = model_of(parts).set_callbacks(Checkpoint(tmp_path / "all", keep_last=1000))
+    whole = model.fit(*parts["data"], **parts["given"])
+    files = sorted((tmp_path / "all").iterdir())
+    assert len(files) == whole.n_iter_
+    if name == "adaptive with plateaus":
+        assert len(set(whole.learning_rate_curve_)) > 2
+    if name == "early stopping":
+        assert whole.n_iter_ < whole.max_iter
+    for number, file in enumerate(files, start=1):
+        resumed = Checkpoint.resume(file).set_callbacks()
+        assert resumed.n_iter_ == number
+        assert_same(state_of(resumed.fit(*parts["data"], **parts["given"])), state_of(whole))
+
+
+@needs_callbacks
+def test_a_fit_may_be_cut_short_again_and_again(tmp_path):
+    parts = CASES["early stopping, ema, dropout"]
+    whole = model_of(parts).fit(X, Y)
+    model = model_of(parts).set_callbacks(Checkpoint(tmp_path, every_epochs=1))
+    for epoch in (2, 3, 5):
+        model.set_callbacks(*vars(model)[CALLBACKS], CrashAt(epoch))
+        with pytest.raises(Interruption):
+            model.fit(X, Y)
+        model = Checkpoint.resume(tmp_path)
+        assert model.n_iter_ == epoch
+    assert_same(state_of(model.fit(X, Y)), state_of(whole))
+
+
+@needs_callbacks
+def test_callbacks_count_epochs_as_if_there_had_been_no_crash(tmp_path):
+    class Counter(Quiet):
+        def __init__(self):
+            self.numbers = []
+
+        def on_fit_task_end(self, estimator, context):
+            if context.task_name == "epoch":
+                self.numbers.append((context.task_id, estimator.n_iter_))
+
+    model = model_of(CASES["ema"]).set_callbacks(Checkpoint(tmp_path, every_epochs=4), CrashAt(6))
+    with pytest.raises(Interruption):
+        model.fit(X, Y)
+    counter = Counter()
+    Checkpoint.resume(tmp_path).set_callbacks(counter).fit(X, Y)
+    assert counter.numbers == [(4, 5), (5, 6), (6, 7), (7, 8), (8, 9)]
+
+
+@needs_callbacks
+@pytest.mark.parametrize("verbose", [True, 2, "progress"])
+def test_reports_go_on_where_the_fit_goes_on(verbose, tmp_path, capsys):
+    model = model_of(CASES["ema"]).set_callbacks(Checkpoint(tmp_path, every_epochs=7)).fit(X, Y)
+    capsys.readouterr()
+    Checkpoint.resume(tmp_path).set_params(verbose=verbose).set_callbacks().fit(X, Y)
+    out = capsys.readouterr().out
+    if verbose == "progress":
+        assert "9/9" in out
+        assert f"loss {model.loss_:.4f}" in out
+    else:
+        lines = [line for line in out.splitlines() if "loss" in line]
+        starts = ["Iteration 8,", "Iteration 9,"] if verbose is True else ["Epoch 8/9", "Epoch 9/9"]
+        assert len(lines) == 2
+        assert all(map(str.startswith, lines, starts))
+
+
+@needs_callbacks
+def test_an_interrupt_after_resuming_counts_all_epochs(tmp_path):
+    """Ctrl-C ends the training that goes on as it would have ended the first one."""
+
+    class InterruptAt(Quiet):
+        def on_fit_task_begin(self, estimator, context):
+            if self.is_its_epoch(context):
+                raise KeyboardInterrupt
+
+    parts = CASES["schedule invscaling"]
+    model_of(parts).set_callbacks(Checkpoint(tmp_path, every_epochs=4)).fit(X, Y)
+    models = []
+    for model in (model_of(parts), Checkpoint.resume(tmp_path / "epoch-000004.checkpoint")):
+        with pytest.warns(UserWarning, match="Training interrupted by user"):
+            models.append(model.set_callbacks(InterruptAt(7)).fit(X, Y))
+    assert models[0].n_iter_ == 6
+    assert models[0].t_ == 6 * N
+    assert_same(*map(state_of, models))
+
+
+@needs_callbacks
+def test_max_iter_may_be_changed_before_it_goes_on(tmp_path):
+    model_of(CASES["ema"]).set_callbacks(Checkpoint(tmp_path)).fit(X, Y)
+    longer = Checkpoint.resume(tmp_path).set_params(max_iter=14, n_jobs=2).fit(X, Y)
+    whole = model_of(CASES["ema"]).set_params(max_iter=14).fit(X, Y)
+    assert longer.n_iter_ == 14
+    assert_same_weights(longer, whole)
+
+
+@needs_callbacks
+def test_the_resumed_estimator_predicts_and_can_be_pickled(tmp_path):
+    parts = CASES["strings as objects"]
+    X, y = parts["data"]
+    model = model_of(parts).set_params(max_iter=4)
+    predicted = model.set_callbacks(Checkpoint(tmp_path)).fit(X, y).predict_proba(X)
+    resumed = Checkpoint.resume(tmp_path)
+    assert_array_equal(resumed.predict_proba(X), predicted)
+    assert_array_equal(resumed.classes_, model.classes_)
+    assert resumed.history_ == model.history_
+    copy = pickle.loads(pickle.dumps(resumed.set_callbacks()))
+    for net in (resumed, copy):
+        assert_same_weights(net.set_params(max_iter=9).fit(X, y), model_of(parts).fit(X, y))
+
+
+@needs_callbacks
+def test_partial_fit_and_clone_leave_the_interrupted_fit(tmp_path):
+    model = model_of(CASES["solver adam"]).set_callbacks(Checkpoint(tmp_path, every_epochs=4))
+    whole = model.fit(X, Y).set_callbacks()
+    resumed = Checkpoint.resume(tmp_path).set_callbacks()
+    assert_same_weights(clone(resumed).fit(X, Y), whole)
+    resumed.partial_fit(X, Y)
+    assert len(resumed.loss_curve_) == 9
+    assert_same_weights(resumed.fit(X, Y), whole)
+    assert resumed.n_iter_ == 9
+
+
+@needs_callbacks
+def test_the_global_generator_is_left_alone(tmp_path):
+    model = model_of(CASES["dropout"]).set_params(random_state=None)
+    np.random.seed(5)  # noqa: NPY002
+    whole = model.set_callbacks(Checkpoint(tmp_path, every_epochs=4)).fit(X, Y)
+    resumed = Checkpoint.resume(tmp_path)
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    assert_same_weights(resumed.fit(X, Y), whole)
+    assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
