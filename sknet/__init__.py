@@ -4,7 +4,8 @@
 the same model for the same seed, several times faster.
 """
 
-from sknet.checkpoints import Checkpoint
+from typing import TYPE_CHECKING, Any
+
 from sknet.display import (
     LossCurveDisplay,
     NetworkDisplay,
@@ -15,6 +16,10 @@ from sknet.display import (
 from sknet.estimators import MLPClassifier, MLPRegressor
 from sknet.hidden_sizes import HiddenLayerSizes
 from sknet.inspection import HiddenLayers, input_gradients
+
+if TYPE_CHECKING:
+    from sknet.export.checkpoints import Checkpoint
+    from sknet.export.files import load, save
 
 __version__ = "0.1.0.dev0"
 __all__ = [
@@ -30,4 +35,15 @@ __all__ = [
     "WeightsDisplay",
     "__version__",
     "input_gradients",
+    "load",
+    "save",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import files and checkpoints where they are first used: ``import sknet`` stays light."""
+    if name in ("Checkpoint", "load", "save"):
+        from sknet import export
+
+        return getattr(export, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

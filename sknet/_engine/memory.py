@@ -138,3 +138,28 @@ class LayerBuffers:
     def flat(self, l: int, rows: slice) -> np.ndarray:
         """Return these rows as one vector, padding included."""
         return self._padded[l][rows].reshape(-1)
+
+
+def slots_by_parameter(slots: np.ndarray, n_slots: int) -> np.ndarray:
+    """Return an optimiser's slots as a table with a row for each slot.
+
+    Parameters
+    ----------
+    slots : ndarray of shape (n_slots * n_parameters,)
+        Slots as kernels store them: a block holds all slots of `PARAM_BLOCK` parameters.
+    n_slots : int
+        At least 1.
+
+    Returns
+    -------
+    ndarray of shape (n_slots, n_parameters)
+        A copy.
+    """
+    blocks = np.split(slots, range(PARAM_BLOCK * n_slots, slots.size, PARAM_BLOCK * n_slots))
+    return np.hstack([block.reshape(n_slots, -1) for block in blocks])
+
+
+def slots_in_blocks(table: np.ndarray) -> np.ndarray:
+    """Return a table with a row for each slot as kernels store it, which undoes the above."""
+    blocks = np.split(table, range(PARAM_BLOCK, table.shape[1], PARAM_BLOCK), axis=1)
+    return np.concatenate([block.ravel() for block in blocks])

@@ -1,4 +1,4 @@
-"""What both estimators share: fitting, fitted attributes, raw scores, pickling."""
+"""What both estimators share: fitting, fitted attributes, raw scores."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from sknet.estimators.parameters import (
     plain_numbers,
     training_config,
 )
-from sknet.estimators.pickles import FITTED, pickled, unpickled
+from sknet.estimators.pickles import Pickles
 from sknet.estimators.runs import Run, attributes_to_start_from
 from sknet.estimators.suggestions import Suggestions
 from sknet.estimators.summary import NetworkSummary
@@ -113,6 +113,7 @@ class BaseMLP(
     Suggestions,
     KnownParameters,
     CallbackSupportMixin,
+    Pickles,
     BaseEstimator,
 ):
     """What classifier and regressor share, which is everything except the targets."""
@@ -124,7 +125,6 @@ class BaseMLP(
         super().__init_subclass__(**kwargs)
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
-    _pickled_attributes: ClassVar[tuple[str, ...]] = FITTED
 
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
@@ -415,24 +415,7 @@ class BaseMLP(
         X = validate_for(self, X, network, state)
         return predictor.scores(as_kernel_input(X), link=link, n_jobs=n_jobs), state
 
-    # Pickles and copies.
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the attributes as plain values, without what is rebuilt."""
-        state = super().__getstate__()
-        return pickled(state)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a pickle or a copy.
-
-        Raises
-        ------
-        ValueError
-            If it lacks an attribute, or needs a part that is not defined.
-        """
-        super().__setstate__(unpickled(type(self).__name__, state, self._pickled_attributes))
-        if hasattr(self, "coefs_"):
-            self._show(self._network())
+    # What scikit-learn asks.
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether there are weights.

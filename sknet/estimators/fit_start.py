@@ -220,12 +220,9 @@ def state_to_go_on(
 
     if state["solver"] == "lbfgs":
         return TrainingState(None, None, records, state.get("t_", 0))
-    part = Optimizer.get(state["solver"])
-    optimizer = state.get("_optimizer") if is_incremental else None
-    # Weights of other sizes may have been set by hand, and the solver may have been changed.
-    if type(optimizer) is not part or optimizer.slots.size != part.n_slots * params.size:
-        optimizer = part.start(state, params)
-    optimizer = optimizer.with_hyperparameters(state)
+    optimizer = optimizer_to_go_on(state, params) if is_incremental else None
+    if optimizer is None:
+        optimizer = Optimizer.get(state["solver"]).start(state, params)
     averaging, decay = None, state["ema_decay"]
     if decay is not None:
         averaging = state.get("_averaging") if is_incremental else None
@@ -233,6 +230,20 @@ def state_to_go_on(
             averaging = Averaging(decay, params, params)
         averaging = Averaging(decay, averaging.mean, averaging.last)
     return TrainingState(optimizer, averaging, records, state.get("t_", 0))
+
+
+def optimizer_to_go_on(state: Mapping[str, Any], params: np.ndarray) -> Optimizer | None:
+    """Return the optimiser of the last call with the present hyperparameters.
+
+    It is None if there is none, or if it is not the one to go on with: weights of other sizes may
+    have been set by hand, and the solver may have been changed. `state` is that of `plain_numbers`.
+    """
+    optimizer, part = state.get("_optimizer"), Optimizer.table.get(state["solver"])
+    if optimizer is None or type(optimizer) is not part:
+        return None
+    if optimizer.slots.size != part.n_slots * params.size:
+        return None
+    return optimizer.with_hyperparameters(state)
 
 
 def observers_of(

@@ -1,4 +1,4 @@
-"""What is found out once about the parameters of a class: their names, and values that are valid.
+"""What is found out once about the parameters of a class: names, defaults, and valid values.
 
 A search makes and fits many clones of an estimator. scikit-learn reads the signature of the
 constructor for each of them several times, and checks each value. Both take as long as some steps.
@@ -7,6 +7,7 @@ constructor for each of them several times, and checks each value. Both take as 
 from __future__ import annotations
 
 from functools import cache
+from inspect import signature
 from typing import Any
 
 # Values of these types are valid or not, whatever happens to other objects.
@@ -50,3 +51,15 @@ def _with_type(value: Any) -> tuple[Any, ...] | None:
         parts = [_with_type(part) for part in value]
         return None if None in parts else (kind, *parts)
     return None
+
+
+@cache
+def defaults_of(cls: Any) -> dict[str, Any]:
+    """Return the default of each parameter of an estimator's class and of its bases."""
+    constructors = [vars(base).get("__init__") for base in reversed(cls.__mro__)]
+    return {
+        parameter.name: parameter.default
+        for constructor in filter(None, constructors)
+        for parameter in signature(constructor).parameters.values()
+        if parameter.default is not parameter.empty
+    }

@@ -24,7 +24,21 @@ def integer_binarizer(y: Any) -> LabelBinarizer | None:
     classes = np.unique(y)
     if classes.size > max(2, y.size // 2):
         return None
+    return binarizer_of(classes, "binary" if classes.size <= 2 else "multiclass", False)
+
+
+def binarizer_of(classes: Any, y_type: str, sparse_input: bool) -> LabelBinarizer:
+    """Return a fitted binarizer.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Sorted labels. For an indicator matrix, these are the numbers of its columns.
+    y_type : {'binary', 'multiclass', 'multilabel-indicator'}
+        What scikit-learn calls labels of this kind.
+    sparse_input : bool
+        Whether the labels were a sparse matrix.
+    """
     binarizer = LabelBinarizer()
-    binarizer.y_type_ = "binary" if classes.size <= 2 else "multiclass"
-    binarizer.sparse_input_, binarizer.classes_ = False, classes
+    binarizer.y_type_, binarizer.sparse_input_, binarizer.classes_ = y_type, sparse_input, classes
     return binarizer

@@ -8,17 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.preprocessing import LabelBinarizer
 
 from sknet._engine.memory import CSR, n_rows
+from sknet.estimators.labels import binarizer_of
 from sknet.estimators.parameters import random_state_of
+from sknet.estimators.pickles import VERSION, pickled
 
 if TYPE_CHECKING:
     from sknet._network.network import Network
     from sknet._training.contract import Dataset, TrainingState, Validation
     from sknet._training.observers import StateNow
 
-# The attribute of an estimator under which `restore` leaves where its run was interrupted.
+# The attribute of an estimator under which `to_go_on` leaves where its run was interrupted.
 INTERRUPTED = "_interrupted"
 
 # The attribute under which callbacks find the run of the estimator that they are called with.
@@ -37,8 +38,6 @@ PRIVATE = (
 
 # Parameters that may be changed before an interrupted run goes on: how long, and how it is run.
 CHANGEABLE = ("max_iter", "n_jobs", "verbose")
-
-BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
 
 
 class Run:
@@ -77,15 +76,19 @@ class Run:
             self.random_state = random_state_of(model.random_state, is_kept=is_kept)
         else:
             _check_parameters(model, self.interrupted["parameters"])
-            self.random_state = _generator_of(self.interrupted["start"], model.random_state)
+            self.random_state = _generator_of(_state_of(self.interrupted["start"]))
+            if isinstance(model.random_state, np.random.RandomState):
+                # The user's own generator goes on, too.
+                model.random_state.set_state(_state_of(self.random_state))
+                self.random_state = model.random_state
         if not is_incremental:
             self.before = fitted_values(vars(model)) if is_warm else {}
-            self.start = self.random_state.get_state(legacy=False)
+            self.start = _state_of(self.random_state)
 
     @property
     def n_epochs(self) -> int:
         """Number of epochs that were done before this call goes on."""
-        return 0 if self.interrupted is None else len(self.interrupted["epochs"])
+        return 0 if self.interrupted is None else len(self.interrupted["epochs"]["loss"])
 
     @property
     def id(self) -> str:
@@ -155,12 +158,14 @@ class Run:
         averaging = state.averaging
         if averaging is not None:
             averaging = Averaging(averaging.decay, saved["params"], saved["last"])
-        epochs = [EpochRecord(*epoch) for epoch in saved["epochs"]]
+        n_epochs, columns = self.n_epochs, saved["epochs"].values()
+        columns = [[None] * n_epochs if column is None else column for column in columns]
+        epochs = [EpochRecord(*values) for values in zip(*columns, strict=True)]
         records = Records(**saved["records"], epochs=epochs)
         best = saved["best_params"]
         end = EpochEnd(
             saved["rows"].astype(np.int64),
-            saved["generator"],
+            _state_of(saved["generator"]),
             None if best is None else best.copy(),
             saved["has_scores"],
         )
@@ -175,22 +180,16 @@ class Run:
         """
         parameters = self.model.get_params(deep=False)
         if isinstance(parameters["random_state"], np.random.RandomState):
-            parameters["random_state"] = {"RandomState": self.start}
-        fitted = fitted_values(vars(self.model))
-        fitted = {name: value for name, value in fitted.items() if name not in WEIGHTS}
-        image = {
-            "estimator": type(self.model).__name__,
+            parameters["random_state"] = _generator_of(self.start)
+        image: dict[str, Any] = {
+            "class": type(self.model).__name__,
             "parameters": parameters,
-            "fitted": fitted,
-            "run": {"id": self.id, "before": self.before, "start": self.start},
+            "fitted": fitted_values(vars(self.model)),
+            "run": {"id": self.id, "before": self.before, "start": _generator_of(self.start)},
         }
         if self.state is not None and self.network is not None:
-            image["units"] = list(self.network.layout.units)
             image["run"] |= {"data": self.fingerprints(), **_plain(self.network, self.state())}
         return image
-
-
-WEIGHTS = ("coefs_", "intercepts_")
 
 
 def run_of(estimator: Any) -> Run:
@@ -225,50 +224,29 @@ def attributes_to_start_from(attributes: dict[str, Any], is_incremental: bool) -
     return kept if is_incremental else kept | _objects_of(saved["before"])
 
 
-def restore(image: Mapping[str, Any], classes: Sequence[type]) -> Any:
-    """Return the estimator of an image, whose next call of `fit` goes on with its run.
+def to_go_on(model: Any, run: Mapping[str, Any], parameters: Mapping[str, Any]) -> Any:
+    """Return an estimator after noting on it the run with which its next call of `fit` goes on.
 
     Parameters
     ----------
-    image : mapping of str to object
-        What :meth:`Run.image` has returned.
-    classes : sequence of type
-        The estimators that it may be.
-
-    Raises
-    ------
-    ValueError
-        If it is no image of one of them.
+    model : object
+        The estimator as it was after an epoch.
+    run : mapping of str to object
+        Of the run's :meth:`Run.image`.
+    parameters : mapping of str to object
+        Of the same image.
     """
-    from sknet.estimators.engine import load_engine
-
-    load_engine()
-    from sknet._network.layout import Layout
-
-    try:
-        cls = {known.__name__: known for known in classes}[image["estimator"]]
-        parameters, run = dict(image["parameters"]), dict(image["run"])
-        if isinstance(parameters["random_state"], dict):
-            parameters["random_state"] = _generator_of(run["start"], None)
-        model = cls(**parameters)
-        attributes = _objects_of(image["fitted"])
-        layout, params = Layout(image["units"]), run["params"].copy()
-        if params.shape != (layout.n_parameters,):
-            raise ValueError("the weights are not those of its layers")
-        attributes["coefs_"], attributes["intercepts_"] = map(list, layout.split(params))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"It lacks a part, or has one of a wrong kind: {error!r}.") from error
-    vars(model).update(attributes)
-    vars(model)[INTERRUPTED] = run | {"parameters": parameters}
+    vars(model)[INTERRUPTED] = {**run, "parameters": parameters}
     return model
 
 
 def fitted_values(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fitted attributes as plain values, without the state of the optimiser."""
-    values = {name: attributes[name] for name in _fitted_names(attributes)}
-    values = {name: v for name, v in values.items() if name not in ("_optimizer", "_averaging")}
-    if "_label_binarizer" in values:
-        values["_label_binarizer"] = dict(vars(values["_label_binarizer"]))
+    names = _fitted_names(attributes)
+    values = pickled(
+        {name: attributes[name] for name in names if name not in ("_optimizer", "_averaging")}
+    )
+    del values[VERSION]
     return values
 
 
@@ -276,9 +254,7 @@ def _objects_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return fitted attributes from what `fitted_values` has returned."""
     attributes = {name: values[name] for name in _fitted_names(values)}
     if "_label_binarizer" in attributes:
-        binarizer = LabelBinarizer()
-        vars(binarizer).update(attributes["_label_binarizer"])
-        attributes["_label_binarizer"] = binarizer
+        attributes["_label_binarizer"] = binarizer_of(**attributes["_label_binarizer"])
     return attributes
 
 
@@ -290,6 +266,8 @@ def _fitted_names(attributes: Mapping[str, Any]) -> list[str]:
 def _plain(network: Network, state: TrainingState) -> dict[str, Any]:
     """Return where training stands as plain values and arrays."""
     optimizer, records, end = state.optimizer, state.records, state.epoch_end
+    from sknet._training.records import EpochRecord
+
     assert optimizer is not None
     assert end is not None
     numbers = {name: value for name, value in vars(optimizer).items() if name != "slots"}
@@ -302,24 +280,25 @@ def _plain(network: Network, state: TrainingState) -> dict[str, Any]:
         "optimizer": numbers,
         "slots": optimizer.slots,
         "records": counts,
-        "epochs": [list(epoch) for epoch in records.epochs],
+        "epochs": {name: records.curve(name) or None for name in EpochRecord._fields},
         "samples_seen": state.samples_seen,
         "rows": end.rows.astype(dtype),
-        "generator": end.generator,
+        "generator": _generator_of(end.generator),
         "best_params": end.best_params,
         "has_scores": end.has_scores,
     }
 
 
-def _generator_of(state: Mapping[str, Any], given: Any) -> np.random.RandomState:
-    """Return a generator in a state: the one that is given, if it is one, or a new one."""
-    if not isinstance(given, np.random.RandomState):
-        name = state["bit_generator"]
-        if name not in BIT_GENERATORS:
-            raise ValueError(f"{name!r} is none of NumPy's bit generators {BIT_GENERATORS}.")
-        given = np.random.RandomState(getattr(np.random, name)())
-    given.set_state(dict(state))
-    return given
+def _state_of(generator: np.random.RandomState) -> dict[str, Any]:
+    return generator.get_state(legacy=False)
+
+
+def _generator_of(state: Mapping[str, Any]) -> np.random.RandomState:
+    """Return a new generator in a state."""
+    bits = getattr(np.random, state["bit_generator"])
+    generator = np.random.RandomState(bits())
+    generator.set_state(dict(state))
+    return generator
 
 
 def _check_parameters(model: Any, saved: Mapping[str, Any]) -> None:

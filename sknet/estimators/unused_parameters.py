@@ -7,14 +7,13 @@ warnings.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from sknet.estimators.known_parameters import defaults_of
 from sknet.estimators.parameters import schedule
 from sknet.estimators.user_warnings import warn_user
 from sknet.losses import Loss
@@ -170,18 +169,6 @@ RULES: dict[str, Callable[[str, Call], str]] = {
 
 # Values other than the default that change nothing, so that they need no warning.
 NEUTRAL = {"weight_decay": 0, "decay_rate": 1, "restore_best": False}
-
-
-@cache
-def defaults_of(cls: Any) -> dict[str, Any]:
-    """Return the default of each parameter of an estimator's class and of its bases."""
-    constructors = [vars(base).get("__init__") for base in reversed(cls.__mro__)]
-    return {
-        parameter.name: parameter.default
-        for constructor in filter(None, constructors)
-        for parameter in inspect.signature(constructor).parameters.values()
-        if parameter.default is not parameter.empty
-    }
 
 
 def warn_of_unused(

@@ -78,7 +78,15 @@ def test_equal_docstrings():
     """Each entry is the same in both, or is listed with the reason why it is not."""
     classifier, regressor = documented_here(MLPClassifier), documented_here(MLPRegressor)
     shared = classifier.keys() & regressor.keys()
-    assert shared == {"class", "fit", "partial_fit", "predict", "set_params", "summary"}
+    assert shared == {
+        "class",
+        "fit",
+        "partial_fit",
+        "predict",
+        "set_params",
+        "summary",
+        "without_training_state",
+    }
     different = {
         (where, *key)
         for where in shared

@@ -416,7 +416,7 @@ def test_a_pickle_that_lacks_an_attribute(estimator, solver, digits):
     model = estimator(**SMALL, solver=solver).fit(X, y)
     state = model.__getstate__()
     expected = model.predict(X)
-    fitted = state.keys() - model.get_params().keys() - {"_sklearn_version"}
+    fitted = state.keys() - model.get_params().keys() - {"_sknet_version"}
     assert {"coefs_", "intercepts_", "n_features_in_", "loss_curve_"} <= fitted
     silent = []
     for name in sorted(fitted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from math import inf, isfinite
@@ -9,17 +10,26 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
 
-from sknet._archives import encode, read_archive, write_archive
+import sknet
 from sknet.estimators import MLPClassifier, MLPRegressor
 from sknet.estimators.callbacks import require_callbacks
-from sknet.estimators.runs import Run, restore, run_of
+from sknet.estimators.engine import load_engine
+from sknet.estimators.pickles import VERSION
+from sknet.estimators.runs import Run, run_of, to_go_on
 from sknet.estimators.user_warnings import warn_user
+from sknet.exceptions import ModelFileError
+from sknet.export.atomic_write import LEFT_BEHIND
+from sknet.export.fitted_checks import check_fitted
+from sknet.export.plain_values import Decoder, Encoder
+from sknet.export.tensor_file import Content, parse_json, read, write
 from sknet.optimizers import Optimizer
 
-ESTIMATORS = (MLPClassifier, MLPRegressor)
+CLASSES: dict[str, Any] = {cls.__name__: cls for cls in (MLPClassifier, MLPRegressor)}
 
 # What the names of files look like, and a pattern for all of them.
-NAME, NAMES = "epoch-{:06}.checkpoint", "epoch-*.checkpoint"
+NAME, NAMES = "epoch-{:06}.safetensors", "epoch-*.safetensors"
+
+PARTS = {"class", "parameters", "fitted", "run", "checkpoint"}
 
 
 class Checkpoint:
@@ -129,7 +139,7 @@ class Checkpoint:
                 f"The checkpoint of folder={str(self.folder)!r} is in use by another fit. Give "
                 "each fit a checkpoint and a folder of its own."
             )
-        if type(estimator) not in ESTIMATORS:
+        if type(estimator) not in CLASSES.values():
             raise TypeError(
                 "A checkpoint saves MLPClassifier and MLPRegressor. It cannot save "
                 f"{type(estimator).__name__}."
@@ -146,6 +156,8 @@ class Checkpoint:
                 "one, delete them, or choose another folder. A search or a cross-validation makes "
                 "many fits, and cannot have one folder for all of them."
             )
+        for path in folder.glob(LEFT_BEHIND):  # of a process that was killed while it wrote
+            path.unlink(missing_ok=True)
         self._best = (0, -inf) if known is None else known["checkpoint"]["best"]
         self._run, self._saved_at = run, time.monotonic()
 
@@ -237,30 +249,29 @@ class Checkpoint:
         if which not in ("newest", "best"):
             raise ValueError(f"which={which!r} must be 'newest' or 'best'.")
         path = Path(path)
-        image = _read_newest(path) if path.is_dir() else read_archive(path)
+        image = _read_newest(path) if path.is_dir() else read_image(path)
         assert image is not None
-        folder = path if path.is_dir() else path.parent
-        try:
+        if path.is_dir() and which == "best":
             about = image["checkpoint"]
-            if path.is_dir() and which == "best":
-                if not about["settings"]["keep_best"]:
-                    raise ValueError(
-                        f"The checkpoints of {path} were saved with keep_best=False, so the best "
-                        "epoch may be gone. Use which='newest'."
-                    )
-                image = read_archive(path / NAME.format(about["best"][0]))
-            settings, version = about["settings"], about["sknet"]
-            checkpoint = Checkpoint(folder, **settings)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{path} is no checkpoint: {error!r}.") from error
-        model = restore(image, ESTIMATORS)
-        if version != _version():
+            if not about["settings"]["keep_best"]:
+                raise ValueError(
+                    f"The checkpoints of {path} were saved with keep_best=False, so the best "
+                    "epoch may be gone. Use which='newest'."
+                )
+            image = read_image(path / NAME.format(about["best"][0]))
+        about = image["checkpoint"]
+        try:
+            checkpoint = Checkpoint(path if path.is_dir() else path.parent, **about["settings"])
+            model = _model_of(image)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ModelFileError(f"{path} is not what a checkpoint saves: {error}") from error
+        if about["sknet"] != sknet.__version__:
             warn_user(
-                f"The checkpoint was saved by sknet {version}, and this is {_version()}. The fit "
-                "can go on, but its weights may differ in the last digits."
+                f"The checkpoint was saved by sknet {about['sknet']}, and this is "
+                f"{sknet.__version__}. The fit can go on, but its weights may differ in the last "
+                "digits."
             )
-        model.set_callbacks(checkpoint)
-        return model
+        return model.set_callbacks(checkpoint)
 
     # How it works.
 
@@ -283,10 +294,10 @@ class Checkpoint:
         names = ("every_epochs", "every_minutes", "keep_last", "keep_best")
         about = {
             "settings": {name: vars(self)[name] for name in names},
-            "sknet": _version(),
+            "sknet": sknet.__version__,
             "best": best,
         }
-        write_archive(folder / NAME.format(epoch), self._run.image() | {"checkpoint": about})
+        write_image(folder / NAME.format(epoch), self._run.image() | {"checkpoint": about})
         self._best = best
         # Later epochs are those of a fit that has gone back to an earlier file.
         known = {path: _epoch(path) for path in _files(folder)}
@@ -297,44 +308,77 @@ class Checkpoint:
                 path.unlink(missing_ok=True)
 
 
-def _version() -> str:
-    import sknet
+def write_image(path: Path, image: dict[str, Any]) -> None:
+    """Write an estimator and its run to a file."""
+    encoder = Encoder()
+    text = json.dumps({name: encoder.encode(value, name) for name, value in image.items()})
+    write(path, Content(text, encoder.arrays), sknet.__version__)
 
-    return sknet.__version__
+
+def read_image(path: Path) -> dict[str, Any]:
+    """Return what `write_image` has written.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, or is something else.
+    """
+    try:
+        content = read(path)
+        document = parse_json(content.text)
+        if not isinstance(document, dict) or document.keys() != PARTS:
+            raise ModelFileError("The file is no checkpoint.")
+        decoder = Decoder(content.arrays)
+        image = {name: decoder.decode(value) for name, value in document.items()}
+        about = image["checkpoint"]
+        if not isinstance(about, dict) or about.keys() != {"settings", "sknet", "best"}:
+            raise ModelFileError("The file is no checkpoint.")
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    return image
+
+
+def _model_of(image: dict[str, Any]) -> Any:
+    """Return the estimator of an image, which goes on with the run."""
+    load_engine()
+    parameters, run = image["parameters"], image["run"]
+    model = CLASSES[image["class"]](**parameters)
+    model._validate_params()
+    attributes = image["fitted"]
+    check_fitted(model, attributes)
+    if run["before"]:
+        check_fitted(model, run["before"])
+    model.__setstate__({**vars(model), **attributes, VERSION: sknet.__version__})
+    return to_go_on(model, run, parameters)
 
 
 def _check_can_be_saved(run: Run) -> None:
     """Raise ValueError, at the start of a fit, if it could not be saved or not go on."""
-    image = run.image()
+    image, encoder = run.image(), Encoder()
     solver = image["parameters"]["solver"]
     if solver not in Optimizer.table:
         raise ValueError(
             f"A checkpoint cannot save a fit with solver={solver!r}, which SciPy cannot continue. "
             f"Choose one of {sorted(Optimizer.table)}, or fit without a checkpoint."
         )
-    for name, value in image["parameters"].items():
+    for name, value in {**image["parameters"], **image["fitted"]}.items():
         try:
-            encode(value, [])
-        except TypeError:
+            encoder.encode(value, name)
+        except ValueError:
             raise ValueError(
                 f"A checkpoint cannot save {name}={value!r}, since a file of plain values holds "
                 "no functions and no objects of other libraries. Choose a value that is a name or "
                 "a number, or fit without a checkpoint."
             ) from None
-    for name, value in image["fitted"].items():
-        try:
-            encode(value, [])
-        except TypeError as error:
-            raise ValueError(f"A checkpoint cannot save the attribute {name}: {error}") from None
 
 
 def _epoch(path: Path) -> int:
-    return int(path.name.removeprefix("epoch-").removesuffix(".checkpoint"))
+    return int(path.name.removeprefix("epoch-").removesuffix(".safetensors"))
 
 
 def _files(folder: Path) -> list[Path]:
     """Return the checkpoints of a folder, the newest first."""
-    paths = [path for path in folder.glob(NAMES) if path.name[6:-11].isdecimal()]
+    paths = [path for path in folder.glob(NAMES) if path.stem[6:].isdecimal()]
     return sorted(paths, key=_epoch, reverse=True)
 
 
@@ -343,8 +387,8 @@ def _read_newest(folder: Path, *, or_none: bool = False) -> dict[str, Any] | Non
     damaged = []
     for path in _files(folder):
         try:
-            image = read_archive(path)
-        except ValueError as error:
+            image = read_image(path)
+        except ModelFileError as error:
             damaged.append(str(error))
             continue
         if damaged and not or_none:

@@ -1,0 +1,27 @@
+"""The types that skops must be told to trust before it loads models of sknet."""
+
+from __future__ import annotations
+
+from sknet.estimators import MLPClassifier, MLPRegressor
+from sknet.hidden_sizes import HiddenLayerSizes
+from sknet.inspection import HiddenLayers
+from sknet.metrics import d2_pinball_score, mean_pinball_loss
+
+#: Names of types and functions for ``skops.io.load(file, trusted=sknet.export.TRUSTED_TYPES)`` and
+#: for ``mlflow.sklearn.save_model(..., skops_trusted_types=sknet.export.TRUSTED_TYPES)``. Building
+#: objects of these types runs no code of the file. The last one is what
+#: ``sklearn.metrics.make_scorer`` returns, and calls only functions that are trusted themselves.
+TRUSTED_TYPES: list[str] = [
+    *(
+        f"{thing.__module__}.{thing.__qualname__}"
+        for thing in (
+            MLPClassifier,
+            MLPRegressor,
+            HiddenLayers,
+            HiddenLayerSizes,
+            mean_pinball_loss,
+            d2_pinball_score,
+        )
+    ),
+    "sklearn.metrics._scorer._Scorer",
+]
