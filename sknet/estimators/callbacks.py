@@ -79,7 +79,7 @@ class SklearnCallbacks:
 
     def epoch_ends(self, network: Network, records: Records, state: StateNow | None = None) -> bool:
         """Call the callbacks after an epoch, and return whether one of them stops training."""
-        self.run.network, self.run.state = network, state
+        self.run.state = state
         vars(self.estimator).update(self.attributes(network, records))
         epoch, self._epoch = self._epoch, None
         return self._end(epoch)

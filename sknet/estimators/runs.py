@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sknet._engine.memory import CSR, n_rows
+from sknet.estimators.fitted_network import flat_parameters
 from sknet.estimators.labels import binarizer_of
 from sknet.estimators.parameters import random_state_of
-from sknet.estimators.pickles import VERSION, pickled
+from sknet.estimators.pickles import INTERRUPTED, VERSION, pickled
 
 if TYPE_CHECKING:
     from sknet._network.network import Network
     from sknet._training.contract import Dataset, TrainingState, Validation
     from sknet._training.observers import StateNow
-
-# The attribute of an estimator under which `to_go_on` leaves where its run was interrupted.
-INTERRUPTED = "_interrupted"
 
 # The attribute under which callbacks find the run of the estimator that they are called with.
 RUN = "_run"
@@ -62,14 +60,11 @@ class Run:
         The source of all random numbers of the run.
     state : callable or None
         Returns what training would continue from after the last epoch.
-    network : Network or None
-        The network that predicts after the last epoch.
     """
 
     def __init__(self, estimator: Any, model: Any, *, is_incremental: bool, is_warm: bool) -> None:
         self.model, self.is_incremental = model, is_incremental
         self.state: StateNow | None = None
-        self.network: Network | None = None
         self.interrupted = None if is_incremental else vars(estimator).get(INTERRUPTED)
         is_kept = is_incremental and is_warm
         if self.interrupted is None:
@@ -187,8 +182,8 @@ class Run:
             "fitted": fitted_values(vars(self.model)),
             "run": {"id": self.id, "before": self.before, "start": _generator_of(self.start)},
         }
-        if self.state is not None and self.network is not None:
-            image["run"] |= {"data": self.fingerprints(), **_plain(self.network, self.state())}
+        if self.state is not None:
+            image["run"] |= {"data": self.fingerprints(), **_plain(self.state())}
         return image
 
 
@@ -236,7 +231,8 @@ def to_go_on(model: Any, run: Mapping[str, Any], parameters: Mapping[str, Any]) 
     parameters : mapping of str to object
         Of the same image.
     """
-    vars(model)[INTERRUPTED] = {**run, "parameters": parameters}
+    params = flat_parameters(vars(model)).params.copy()  # whatever becomes of coefs_
+    vars(model)[INTERRUPTED] = {**run, "parameters": parameters, "params": params}
     return model
 
 
@@ -263,7 +259,7 @@ def _fitted_names(attributes: Mapping[str, Any]) -> list[str]:
     return names + [name for name in PRIVATE if name in attributes]
 
 
-def _plain(network: Network, state: TrainingState) -> dict[str, Any]:
+def _plain(state: TrainingState) -> dict[str, Any]:
     """Return where training stands as plain values and arrays."""
     optimizer, records, end = state.optimizer, state.records, state.epoch_end
     from sknet._training.records import EpochRecord
@@ -275,7 +271,6 @@ def _plain(network: Network, state: TrainingState) -> dict[str, Any]:
     # Half the bytes, where they are enough.
     dtype = np.int32 if end.rows.max(initial=0) < 2**31 else np.int64
     return {
-        "params": network.params,
         "last": None if state.averaging is None else state.averaging.last,
         "optimizer": numbers,
         "slots": optimizer.slots,

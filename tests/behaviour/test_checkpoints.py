@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 from snapshots import CALLBACKS, assert_same, assert_same_weights
 from versions import needs_callbacks
 
+import sknet
 from sknet import Checkpoint, MLPClassifier, MLPRegressor
 from sknet.optimizers import Optimizer
 from sknet.schedules import Schedule
@@ -323,6 +324,19 @@ def test_the_resumed_estimator_predicts_and_can_be_pickled(tmp_path):
     copy = pickle.loads(pickle.dumps(resumed.set_callbacks()))
     for net in (resumed, copy):
         assert_same_weights(net.set_params(max_iter=9).fit(X, y), model_of(parts).fit(X, y))
+
+
+@needs_callbacks
+def test_a_model_is_saved_without_its_callbacks_and_its_interrupted_fit(tmp_path):
+    model = model_of(CASES["strings"]).set_callbacks(Checkpoint(tmp_path / "run", every_epochs=4))
+    X, y = CASES["strings"]["data"]
+    model.fit(X, y)
+    resumed = Checkpoint.resume(tmp_path / "run")
+    for net in (model, resumed):
+        sknet.save(net, tmp_path / "model")
+        for copy in (sknet.load(tmp_path / "model"), net.without_training_state()):
+            assert_array_equal(copy.predict_proba(X), net.predict_proba(X))
+            assert_same_weights(copy.set_callbacks().fit(X, y), model)  # from the first epoch on
 
 
 @needs_callbacks
