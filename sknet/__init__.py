@@ -20,11 +20,13 @@ from sknet.inspection import HiddenLayers, input_gradients
 from sknet.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 if TYPE_CHECKING:
+    from sknet.export.checkpoints import Checkpoint
     from sknet.export.files import load, save
 
 __version__ = "0.1.0.dev0"
 __all__ = [
     "Attributions",
+    "Checkpoint",
     "HiddenLayerSizes",
     "HiddenLayers",
     "LossCurveDisplay",
@@ -45,9 +47,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import `save` and `load` where they are first used, so that ``import sknet`` stays light."""
-    if name in ("load", "save"):
-        from sknet.export import files
+    """Import files and checkpoints where they are first used: ``import sknet`` stays light."""
+    if name in ("Checkpoint", "load", "save"):
+        from sknet import export
 
-        return getattr(files, name)
+        return getattr(export, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,8 +11,12 @@ import threading
 import pytest
 
 
-def run_script(script: str, *arguments: object, timeout: float = 120, **environment: str) -> str:
+def run_script(
+    script: str, *arguments: object, timeout: float = 120, code: int = 0, **environment: str
+) -> str:
     """Run a Python script in a new process, and return what it prints.
+
+    `code` is that with which the process must end, such as ``-signal.SIGKILL``.
 
     The test fails if the process crashes, raises, or does not end in time. It then
     shows where each thread of the process was.
@@ -40,7 +44,7 @@ def run_script(script: str, *arguments: object, timeout: float = 120, **environm
             process.kill()
             out, errors = process.communicate()
         pytest.fail(f"The process did not end within {timeout} s.\n{out}\n{errors}")
-    if process.returncode != 0:
+    if process.returncode != code:
         pytest.fail(f"The process ended with the code {process.returncode}.\n{out}\n{errors}")
     return out
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -183,9 +183,33 @@ class Validation(NamedTuple):
     name: str
 
 
+class EpochEnd(NamedTuple):
+    """What the next epoch of the same call depends on, besides weights, optimiser and records.
+
+    Attributes
+    ----------
+    rows : ndarray of int64 of shape (n_rows,)
+        Numbers of the rows, in the order in which the last epoch took them. Shuffling
+        starts from this order.
+    generator : dict
+        State of the random numbers, as ``RandomState.get_state(legacy=False)`` returns it.
+    best_params : ndarray of shape (n_parameters,) or None
+        The weights of the best epoch so far, if they are kept.
+    has_scores : bool
+        Whether an epoch of this call had a finite validation score.
+    """
+
+    rows: np.ndarray
+    generator: dict[str, Any]
+    best_params: np.ndarray | None
+    has_scores: bool
+
+
 @dataclass
 class TrainingState:
-    """What a later call continues from. Training works on copies of its arrays.
+    """What training continues from, in a later call or in this one after an interruption.
+
+    Training works on copies of its arrays.
 
     Attributes
     ----------
@@ -196,13 +220,17 @@ class TrainingState:
     records : Records
         The curves of this call. Best values and counts include earlier calls.
     samples_seen : int
-        Training samples seen in all calls.
+        Training samples seen in all calls. While a call runs, in those before it.
+    epoch_end : EpochEnd or None
+        None between two calls. Otherwise training continues after the last epoch on
+        record, as if there had been no interruption.
     """
 
     optimizer: Optimizer | None
     averaging: Averaging | None
     records: Records
     samples_seen: int = 0
+    epoch_end: EpochEnd | None = None
 
 
 class Outcome(NamedTuple):

@@ -99,9 +99,9 @@ class EpochRunner:
         # Steps before the next epoch, for dropout and noise, where no optimiser counts them.
         self.t = 0
 
-    def restart(self) -> None:
-        """Count steps from 0 again, for another call of training."""
-        self._progress = (0, None)
+    def restart(self, n_steps: int) -> None:
+        """Count steps from a number of steps that are done, for another call of training."""
+        self._progress = (n_steps, None)
 
     @property
     def grad(self) -> np.ndarray:

@@ -9,8 +9,8 @@ import numpy as np
 
 from sknet._network.network import Network
 from sknet._network.prediction import Predictor
-from sknet._training.contract import TrainingConfig, Validation
-from sknet._training.observers import Observer
+from sknet._training.contract import EpochEnd, TrainingConfig, Validation
+from sknet._training.observers import Observer, StateNow
 from sknet._training.records import EpochRecord, Records
 
 
@@ -26,12 +26,16 @@ class EarlyStopping:
     config : TrainingConfig
     records : Records
         The best values and counts so far, which are updated.
+    after : EpochEnd, default=None
+        The epoch after which an interrupted training goes on.
     """
 
-    def __init__(self, config: TrainingConfig, records: Records) -> None:
+    def __init__(
+        self, config: TrainingConfig, records: Records, after: EpochEnd | None = None
+    ) -> None:
         self.config, self.records = config, records
-        self.best_params: np.ndarray | None = None
-        self.has_scores = False
+        self.best_params = None if after is None else after.best_params
+        self.has_scores = after is not None and after.has_scores
 
     def epoch_ends(self, network: Network) -> None:
         """Check the last epoch for progress, and keep its weights if it is the best."""
@@ -84,6 +88,7 @@ def end_epoch(
     observers: Sequence[Observer],
     loss: float,
     learning_rate: float | None,
+    state: StateNow | None = None,
 ) -> bool:
     """End an epoch of any solver, and return whether an observer stops training.
 
@@ -102,6 +107,9 @@ def end_epoch(
         Mean training loss of the epoch.
     learning_rate : float or None
         Mean over the epoch's steps.
+    state : callable, default=None
+        Returns what training continues from after this epoch. None for L-BFGS, which
+        cannot be continued.
     """
     network, records = predictor.network, early_stopping.records
     record(records, validation, loss, learning_rate)
@@ -114,7 +122,7 @@ def end_epoch(
             validation_loss=validation_loss, validation_score=score
         )
     early_stopping.epoch_ends(network)
-    stops = [observer.epoch_ends(network, records) for observer in observers]
+    stops = [observer.epoch_ends(network, records, state) for observer in observers]
     return any(stops)
 
 

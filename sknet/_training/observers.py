@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Protocol
 
 from sknet._engine.compilation import seconds_compiling
 from sknet._network.network import Network
+from sknet._training.contract import TrainingState
 from sknet._training.records import EpochRecord, Records
+
+StateNow = Callable[[], TrainingState]
 
 
 class Observer(Protocol):
@@ -17,7 +20,7 @@ class Observer(Protocol):
     def epoch_begins(self) -> None:
         """Act on the beginning of an epoch."""
 
-    def epoch_ends(self, network: Network, records: Records) -> bool:
+    def epoch_ends(self, network: Network, records: Records, state: StateNow | None = None) -> bool:
         """Act on the end of an epoch, and return whether to stop training.
 
         Parameters
@@ -26,6 +29,9 @@ class Observer(Protocol):
             The network so far. Its parameters change later.
         records : Records
             The records. Their last epoch is the one that has ended.
+        state : callable, default=None
+            Returns what training would continue from if it were interrupted now. Its
+            arrays change later. None for L-BFGS, which cannot be continued.
         """
         ...
 
@@ -44,6 +50,7 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self._began = self.last = self.total = 0.0
+        self.n_epochs = 0
 
     def starts(self) -> None:
         """Start to measure an epoch."""
@@ -53,6 +60,12 @@ class Stopwatch:
         """Note the seconds of the epoch in `last`, and add them to `total`."""
         self.last = _seconds_of_work() - self._began
         self.total += self.last
+        self.n_epochs += 1
+
+    @property
+    def mean(self) -> float:
+        """Mean seconds of the epochs that were measured."""
+        return self.total / self.n_epochs
 
 
 def _seconds_of_work() -> float:
@@ -95,7 +108,7 @@ class ConsoleReport:
     def epoch_begins(self) -> None:
         """Print nothing."""
 
-    def epoch_ends(self, network: Network, records: Records) -> bool:
+    def epoch_ends(self, network: Network, records: Records, state: StateNow | None = None) -> bool:
         """Print loss and score."""
         print(f"Iteration {len(records.epochs)}, loss = {records.last.loss:.8f}")
         if records.last.training_score is not None:
@@ -131,7 +144,7 @@ class EpochLines:
         """Start the clock."""
         self.stopwatch.starts()
 
-    def epoch_ends(self, network: Network, records: Records) -> bool:
+    def epoch_ends(self, network: Network, records: Records, state: StateNow | None = None) -> bool:
         """Print the line."""
         self.stopwatch.stops()
         width = len(str(self.n_epochs))

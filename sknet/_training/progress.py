@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sknet._network.network import Network
-from sknet._training.observers import Stopwatch, duration, values_of
+from sknet._training.observers import StateNow, Stopwatch, duration, values_of
 from sknet._training.records import Records
 
 if TYPE_CHECKING:
@@ -135,13 +135,13 @@ class ProgressBar:
         _display.add(self._bar)
         self._stopwatch.starts()
 
-    def epoch_ends(self, network: Network, records: Records) -> bool:
+    def epoch_ends(self, network: Network, records: Records, state: StateNow | None = None) -> bool:
         """Advance by one epoch."""
         self._stopwatch.stops()
-        mean = duration(self._stopwatch.total / len(records.epochs))
+        mean = duration(self._stopwatch.mean)
         values = values_of(records.last, ("loss", "training_score", "validation_score"))
         text = ", ".join([*values, f"{mean}/epoch"])
-        self._bar.update(self._task, advance=1, description=text)
+        self._bar.update(self._task, completed=len(records.epochs), description=text)
         return False
 
     def plateau(self, message: str) -> None:

@@ -14,6 +14,7 @@ from sknet._network.prediction import Predictor
 from sknet._training.averaging import Averaging
 from sknet._training.contract import (
     Dataset,
+    EpochEnd,
     MakeRunner,
     Outcome,
     StoppedBy,
@@ -94,7 +95,8 @@ class Trainer:
             What to evaluate after each epoch.
         config : TrainingConfig
         state : TrainingState
-            Its records are added to.
+            Its records are added to. If it has the end of an epoch, training goes on
+            after that epoch.
         observers : sequence of Observer
         random_state : RandomState
             Shuffles the rows before each epoch.
@@ -112,16 +114,45 @@ class Trainer:
         """
         optimizer, schedule, n = self.optimizer, config.schedule, data.rows.size
         n_steps = -(-n // config.batch_size)
-        self.runner.restart()
-        first_step = optimizer.t
+        epochs, after = state.records.epochs, state.epoch_end
+        self.runner.restart(n_steps * len(epochs))
+        first_step = optimizer.t - self.runner.n_steps
         stopped_by: StoppedBy = "n_epochs"
-        early_stopping = EarlyStopping(config, state.records)
+        is_stopped = False
+        early_stopping = EarlyStopping(config, state.records, after)
         rates_of_epoch = EpochRates(schedule, n_steps, config.max_iter)
-        rows = data.rows.copy()
+        rows = (data if after is None else after).rows.copy()
+        if after is not None:
+            random_state.set_state(after.generator)
         n_samples, n_scheduled = state.samples_seen, 0
+
+        def state_now() -> TrainingState:
+            generator = random_state.get_state(legacy=False)
+            kept = early_stopping.best_params, early_stopping.has_scores
+            end = EpochEnd(rows, generator, *kept)
+            return TrainingState(optimizer, self.averaging, state.records, n_samples, end)
+
         try:
             with ThreadTeam(config.n_jobs, self.runner.step_flops) as team:
-                for _ in range(config.n_epochs):
+                while True:
+                    if epochs:  # what follows from the epoch before
+                        seen = n_samples + n * len(epochs)
+                        scheduled = schedule.epoch_ends(optimizer.learning_rate, seen)
+                        optimizer.learning_rate, n_scheduled = scheduled, len(epochs)
+                        if is_stopped:
+                            stopped_by = "callback"
+                            break
+                        if early_stopping.is_exhausted:
+                            next_rate, consequence = schedule.plateau(optimizer.learning_rate)
+                            for observer in observers:
+                                observer.plateau(early_stopping.plateau_message(consequence))
+                            if next_rate is None:
+                                stopped_by = "patience"
+                                break
+                            optimizer.learning_rate = next_rate
+                            state.records.n_stalled = 0
+                    if len(epochs) >= config.n_epochs:
+                        break
                     for observer in observers:
                         observer.epoch_begins()
                     if config.shuffle:
@@ -134,34 +165,19 @@ class Trainer:
                         stopped_by = "divergence"
                         break
                     is_stopped = end_epoch(
-                        self.predictor, early_stopping, validation, observers, loss, rate
+                        self.predictor, early_stopping, validation, observers, loss, rate, state_now
                     )
-                    seen = n_samples + n * len(state.records.epochs)
-                    scheduled = schedule.epoch_ends(optimizer.learning_rate, seen)
-                    optimizer.learning_rate, n_scheduled = scheduled, len(state.records.epochs)
-                    if is_stopped:
-                        stopped_by = "callback"
-                        break
-                    if early_stopping.is_exhausted:
-                        next_rate, consequence = schedule.plateau(optimizer.learning_rate)
-                        for observer in observers:
-                            observer.plateau(early_stopping.plateau_message(consequence))
-                        if next_rate is None:
-                            stopped_by = "patience"
-                            break
-                        optimizer.learning_rate = next_rate
-                        state.records.n_stalled = 0
         except KeyboardInterrupt:
             if self.runner.n_steps == 0:
                 raise
             stopped_by = "interrupt" if self._has_finite_params() else "divergence"
-            if self.runner.n_steps // n_steps > len(state.records.epochs):
+            if self.runner.n_steps // n_steps > len(epochs):
                 # All steps of the epoch are made. It only was not recorded yet.
                 record(state.records, validation, self.runner.objective / n, rate)
-            if validation is None and state.records.n_watched < len(state.records.epochs):
+            if validation is None and state.records.n_watched < len(epochs):
                 early_stopping.epoch_ends(self.predictor.network)
-            if len(state.records.epochs) > n_scheduled:
-                seen = n_samples + n * len(state.records.epochs)
+            if len(epochs) > n_scheduled:
+                seen = n_samples + n * len(epochs)
                 optimizer.learning_rate = schedule.epoch_ends(optimizer.learning_rate, seen)
         finally:
             for observer in observers:

@@ -48,10 +48,10 @@ from sknet.estimators.parameters import (
     check_together,
     hidden_activations,
     plain_numbers,
-    random_state_of,
     training_config,
 )
 from sknet.estimators.pickles import Pickles
+from sknet.estimators.runs import Run, attributes_to_start_from
 from sknet.estimators.suggestions import Suggestions
 from sknet.estimators.summary import NetworkSummary
 from sknet.estimators.targets import Targets
@@ -237,7 +237,8 @@ class BaseMLP(
         # A call changes a copy of the attributes. They are taken over all at once when the call
         # has succeeded, so a call that fails has changed nothing.
         before, model = vars(self).copy(), object.__new__(type(self))
-        model.__dict__.update(before, _cache=dict(before.get("_cache", {})))
+        start = attributes_to_start_from(before, is_incremental)
+        model.__dict__.update(start, _cache=dict(before.get("_cache", {})))
         model._validated = self._parameters()
         try:
             outcome, curves = model._train(self, given, given_validation, is_incremental, classes)
@@ -272,17 +273,15 @@ class BaseMLP(
                 "epoch. Set early_stopping=False, or call fit."
             )
         hidden = parse_hidden_layer_sizes(self.hidden_layer_sizes)
-        fitted = None
-        if hasattr(self, "coefs_") and (self.warm_start or is_incremental):
-            fitted = flat_parameters(vars(self))
+        is_warm = hasattr(self, "coefs_") and (self.warm_start or is_incremental)
+        fitted = flat_parameters(vars(self)) if is_warm else None
         dtype: Any = (np.float64, np.float32) if fitted is None else fitted.params.dtype
         X, y = validate(
             self, given.X, given.y, dtype, "n_features_in_" not in vars(self) or fitted is None
         )
         weights = validate_weights(given.sample_weight, X)
-        random_state = random_state_of(
-            self.random_state, is_kept=fitted is not None and is_incremental
-        )
+        run = Run(estimator, self, is_incremental=is_incremental, is_warm=is_warm)
+        random_state = run.random_state
         targets, encoded = self._encode(y, is_incremental=is_incremental, classes=classes)
         class_weight = getattr(self, "class_weight", None)
         class_weights = targets.class_weights(y, class_weight)
@@ -294,6 +293,7 @@ class BaseMLP(
         self._show(network)
         maker = ValidationMaker(self, targets, class_weights, self._show)
         validation = maker.of_user(given_validation, X.dtype, encoded.shape[1])
+        run.takes(data, validation)
         if fitted is None or not is_incremental:
             warn_of_unused(self, len(hidden), validation is not None, is_incremental)
         records, curves = records_to_go_on(self, fitted is None, is_incremental, validation)
@@ -308,8 +308,9 @@ class BaseMLP(
             plain, rows.size, len(hidden), validation is not None, is_incremental, random_state
         )
         state = state_to_go_on(plain, network.params, records, is_incremental)
+        network, state = run.goes_on(network, state, rows)
         observers: list[Observer] = [*maker.training_score(X, y, data, given)]
-        observers += observers_of(estimator, self, given, curves, is_incremental, rows.size)
+        observers += observers_of(estimator, self, given, curves, run, rows.size)
         # partial_fit uses trainers again.
         self._trainers = trainers = (vars(self).get("_trainers") or []) if is_incremental else None
         outcome = train(network, data, validation, config, state, observers, random_state, trainers)

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import sklearn
+
 from sknet.estimators.data import GivenData
+from sknet.estimators.runs import RUN, Run
 
 try:
     from sklearn.callback import CallbackSupportMixin
+
+    HAS_CALLBACKS = True
 except ImportError:  # scikit-learn before 1.9
+    HAS_CALLBACKS = False
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Takes the place of scikit-learn's mixin, without callbacks."""
@@ -17,10 +23,20 @@ except ImportError:  # scikit-learn before 1.9
 
 if TYPE_CHECKING:
     from sknet._network.network import Network
+    from sknet._training.observers import StateNow
     from sknet._training.records import Records
 
 # Attributes that scikit-learn's callbacks keep on an estimator while it is fitted.
 CALLBACK_ATTRIBUTES = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+
+
+def require_callbacks(what: str) -> None:
+    """Raise ImportError if scikit-learn has no callbacks, which something needs."""
+    if not HAS_CALLBACKS:
+        raise ImportError(
+            f"{what} needs the callbacks of scikit-learn 1.9 or newer, but scikit-learn "
+            f"{sklearn.__version__} is installed. Update it: pip install 'scikit-learn>=1.9'."
+        )
 
 
 class SklearnCallbacks:
@@ -32,6 +48,8 @@ class SklearnCallbacks:
         The estimator that the user fits. Its callbacks are called with it.
     given : GivenData
         The training data, for callbacks that use them.
+    run : Run
+        The call of `fit`, for callbacks that save it.
     attributes : callable
         Takes the network and the records, and returns the fitted attributes that
         the estimator shows to callbacks.
@@ -41,12 +59,16 @@ class SklearnCallbacks:
         self,
         estimator: Any,
         given: GivenData,
+        run: Run,
         attributes: Callable[[Network, Records], dict[str, Any]],
     ) -> None:
-        self.estimator, self.attributes = estimator, attributes
+        self.estimator, self.run, self.attributes = estimator, run, attributes
         self.data = {"estimator": estimator, "X": given.X, "y": given.y}
         self.metadata = {"sample_weight": given.sample_weight}
+        vars(estimator)[RUN] = run
         context = estimator._init_callback_context(max_subtasks=int(estimator.max_iter))
+        for _ in range(min(run.n_epochs, int(estimator.max_iter))):
+            context.subcontext(task_name="epoch")  # those before an interruption have their numbers
         self._context = context.call_on_fit_task_begin(**self.data, metadata=self.metadata)
         self._epoch: Any = None
 
@@ -55,8 +77,9 @@ class SklearnCallbacks:
         self._epoch = self._context.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(**self.data, metadata=self.metadata)
 
-    def epoch_ends(self, network: Network, records: Records) -> bool:
+    def epoch_ends(self, network: Network, records: Records, state: StateNow | None = None) -> bool:
         """Call the callbacks after an epoch, and return whether one of them stops training."""
+        self.run.state = state
         vars(self.estimator).update(self.attributes(network, records))
         epoch, self._epoch = self._epoch, None
         return self._end(epoch)
@@ -72,7 +95,8 @@ class SklearnCallbacks:
         self._end(self._context)
 
     def close(self) -> None:
-        """Hold nothing."""
+        """Let the estimator go."""
+        vars(self.estimator).pop(RUN, None)
 
     def _end(self, context: Any) -> bool:
         return context.call_on_fit_task_end(

@@ -17,6 +17,7 @@ from sknet.estimators.fit_outcome import attributes_of_records, curves_with
 from sknet.estimators.fitted_network import FlatParameters
 from sknet.estimators.parameters import hidden_activations
 from sknet.estimators.pickles import REBUILT
+from sknet.estimators.runs import Run
 from sknet.estimators.targets import Targets
 from sknet.initialization import draw_layer
 from sknet.losses import Loss
@@ -252,7 +253,7 @@ def observers_of(
     model: Any,
     given: GivenData,
     curves: Curves,
-    is_incremental: bool,
+    run: Run,
     n_rows: int,
 ) -> list[Observer]:
     """Return the observers: those of an ensemble, a report or bar, and scikit-learn's callbacks."""
@@ -275,7 +276,7 @@ def observers_of(
         return {name: vars(model)[name] for name in changed}
 
     observers: list[Observer] = [*getattr(model, "_added_observers", ())]
-    n_epochs = 1 if is_incremental else int(model.max_iter)
+    n_epochs = 1 if run.is_incremental else int(model.max_iter)
     if model.verbose == "progress":
         from sknet._training.progress import ProgressBar
 
@@ -285,6 +286,6 @@ def observers_of(
     elif model.verbose:
         observers.append(ConsoleReport())
     # Callbacks of scikit-learn may cost more than a small epoch.
-    if not is_incremental and getattr(estimator, "_skl_callbacks", None):
-        observers.append(SklearnCallbacks(estimator, given, attributes))
+    if not run.is_incremental and getattr(estimator, "_skl_callbacks", None):
+        observers.append(SklearnCallbacks(estimator, given, run, attributes))
     return observers

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sknet._network.network import Network
 
 # What is rebuilt when needed. The first two hold addresses of compiled code, which no copy may
-# carry away.
-REBUILT = ("_cache", "_trainers", "_validated")
+# carry away. The last one is there only while callbacks are called.
+REBUILT = ("_cache", "_trainers", "_validated", "_run")
 
 # What a pickle of a fitted estimator has. The first two are written by fitting only, not by users
 # who set weights by hand.
@@ -37,6 +37,9 @@ CURVES = (
 
 # What only a further call of `fit` or `partial_fit` reads.
 TRAINING_STATE = ("_optimizer", "_averaging", "_measured", "_no_improvement_count")
+
+# Under which an estimator has the run of a checkpoint, with which its next fit goes on.
+INTERRUPTED = "_interrupted"
 
 # Where a pickle has the version of sknet that wrote it.
 VERSION = "_sknet_version"
@@ -86,7 +89,8 @@ class Pickles:
         True
         """
         check_is_fitted(self, "coefs_")
-        state = {k: v for k, v in self.__getstate__().items() if k not in TRAINING_STATE}
+        left_out = (*TRAINING_STATE, INTERRUPTED)
+        state = {k: v for k, v in self.__getstate__().items() if k not in left_out}
         state |= {name: [] for name in CURVES if state.get(name) is not None}
         copied = object.__new__(type(self))
         copied.__setstate__(copy.deepcopy(state))

@@ -10,6 +10,7 @@ from sklearn.metrics import check_scoring
 if TYPE_CHECKING:
     from sknet._network.network import Network
     from sknet._training.contract import Dataset
+    from sknet._training.observers import StateNow
     from sknet._training.records import Records
 
 
@@ -107,7 +108,7 @@ class TrainingScore:
     def epoch_begins(self) -> None:
         """Do nothing."""
 
-    def epoch_ends(self, network: Network, records: Records) -> bool:
+    def epoch_ends(self, network: Network, records: Records, state: StateNow | None = None) -> bool:
         """Score the network, and let training continue."""
         records.epochs[-1] = records.last._replace(training_score=self.score(network))
         return False

@@ -11,8 +11,9 @@ from sknet.export.skl2onnx import register_skl2onnx
 __all__ = ["onnx_formula", "register_skl2onnx", "to_onnx"]
 """Fitted networks in other forms: estimators of scikit-learn, and files."""
 
+from sknet.export.checkpoints import Checkpoint
 from sknet.export.files import load, save
 from sknet.export.scikit_learn import from_sklearn, to_sklearn
 from sknet.export.trusted_types import TRUSTED_TYPES
 
-__all__ = ["TRUSTED_TYPES", "from_sklearn", "load", "save", "to_sklearn"]
+__all__ = ["TRUSTED_TYPES", "Checkpoint", "from_sklearn", "load", "save", "to_sklearn"]

@@ -10,6 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+# Names of files that a killed process may leave behind.
+LEFT_BEHIND = ".sknet-*.tmp"
+
 
 def replace_file(path: str | os.PathLike[str], chunks: Iterable[Any]) -> None:
     """Write bytes to a file, which has either the old or the new content at any time.

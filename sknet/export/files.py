@@ -13,7 +13,7 @@ import sknet
 from sknet.estimators import MLPClassifier, MLPRegressor
 from sknet.estimators.engine import load_engine
 from sknet.estimators.known_parameters import defaults_of
-from sknet.estimators.pickles import TRAINING_STATE, VERSION
+from sknet.estimators.pickles import INTERRUPTED, TRAINING_STATE, VERSION
 from sknet.exceptions import ModelFileError
 from sknet.export.fitted_checks import check_fitted
 from sknet.export.plain_values import Decoder, Encoder
@@ -21,6 +21,9 @@ from sknet.export.tensor_file import Content, parse_json, read, write
 from sknet.optimizers import Optimizer
 
 CLASSES: dict[str, Any] = {cls.__name__: cls for cls in (MLPClassifier, MLPRegressor)}
+
+# What an estimator has besides its model: scikit-learn's callbacks, and a run to go on with.
+BESIDE = ("_skl_callbacks", INTERRUPTED)
 
 
 def save(model: Any, path: str | os.PathLike[str], *, training_state: bool = False) -> None:
@@ -87,7 +90,8 @@ def save(model: Any, path: str | os.PathLike[str], *, training_state: bool = Fal
     model._validate_params()
     names = model.get_params().keys()
     parameters = {key: state[key] for key in names}
-    attributes = {key: v for key, v in state.items() if key not in names and key != VERSION}
+    left_out = {*names, *BESIDE, VERSION}
+    attributes = {key: v for key, v in state.items() if key not in left_out}
     network = model._network()  # weights may have been set by hand, in any form
     attributes |= {"coefs_": list(network.coefs), "intercepts_": list(network.intercepts)}
     attributes = _without_stale_state(attributes, network.params.size, training_state)

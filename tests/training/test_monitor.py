@@ -191,7 +191,7 @@ class Listener:
     def __init__(self, stops):
         self.stops, self.heard = stops, []
 
-    def epoch_ends(self, network, records):
+    def epoch_ends(self, network, records, state):
         self.heard.append((records.last, records.n_watched))
         return self.stops
 
