@@ -242,6 +242,7 @@ def test_new_page_has_a_place_for_each_task(tool, tmp_path):
         assert pages.read_block(path, block) == f"text of {block}"
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", ["sklearn-mlp", "sklearn-mlp-raw", "sknet-mlp-raw", "hist"])
 def test_models_take_what_tables_may_have(tool, name):
     """Missing numbers, missing categories, and categories that the training rows do not have."""
