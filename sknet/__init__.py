@@ -14,6 +14,7 @@ from sknet.display import (
 from sknet.estimators import MLPClassifier, MLPRegressor
 from sknet.hidden_sizes import HiddenLayerSizes
 from sknet.inspection import HiddenLayers, input_gradients
+from sknet.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 __version__ = "0.1.0.dev0"
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "NetworkDisplay",
     "SaliencyDisplay",
     "SearchDisplay",
+    "TabularMLPClassifier",
+    "TabularMLPRegressor",
     "WeightsDisplay",
     "__version__",
     "input_gradients",

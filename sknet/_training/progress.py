@@ -95,6 +95,8 @@ class ProgressBar:
     ----------
     n_epochs : int
         Maximum number of epochs.
+    title : str, default=""
+        Text before the bar, which tells it from the bars of other fits.
 
     Raises
     ------
@@ -102,7 +104,7 @@ class ProgressBar:
         If rich is missing.
     """
 
-    def __init__(self, n_epochs: int) -> None:
+    def __init__(self, n_epochs: int, title: str = "") -> None:
         try:
             from rich.progress import (
                 BarColumn,
@@ -118,6 +120,7 @@ class ProgressBar:
                 "prints plain text."
             ) from error
         self._bar = Progress(
+            *([TextColumn(title)] if title else []),
             BarColumn(bar_width=12),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from html import escape
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from sknet._training.shown_columns import ShownColumns
 
 
 class EpochRecord(NamedTuple):
@@ -89,11 +90,8 @@ NEEDS = {
     "learning_rate": "a solver other than 'lbfgs'",
 }
 
-# Of a long history, this many epochs of the beginning and of the end are shown.
-N_ENDS = 5
 
-
-class History(dict[str, list[float]]):
+class History(ShownColumns):
     """The curves of all fits as a table: a dict of columns, with one entry for each epoch.
 
     The columns are "epoch", "loss" and "learning_rate". Validation data add
@@ -104,6 +102,8 @@ class History(dict[str, list[float]]):
     Consoles and notebooks show a history as a table with rounded numbers. Of a long
     history, they show only the first and the last epochs.
     """
+
+    index = "epoch"
 
     def __missing__(self, name: object) -> list[float]:
         """Raise KeyError with the columns that there are, and the one that was probably meant."""
@@ -117,58 +117,6 @@ class History(dict[str, list[float]]):
             advice = "".join(f" Did you mean {other!r}?" for other in meant)
         raise KeyError(f"The history has no column {name!r}, only {list(self)}.{advice}")
 
-    def __repr__(self) -> str:
-        rows = self._rows()
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(text.rjust(n) for text, n in zip(row, widths, strict=True)) for row in rows
-        ]
-        return "\n".join([self._title(), *lines]).rstrip()
-
-    def _repr_html_(self) -> str:
-        head, *rows = self._rows()
-        names = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows
-        )
-        return (
-            f'<table style="text-align: right"><caption>{self._title()}</caption>'
-            f"<thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
-        )
-
     def _title(self) -> str:
         n_epochs = max(map(len, self.values()), default=0)
         return f"History of {n_epochs:,} epoch{'' if n_epochs == 1 else 's'}"
-
-    def _rows(self) -> list[list[str]]:
-        """Return the names of the columns, then the epochs to show, as text."""
-        rows = [[_as_text(v) for v in row] for row in zip(*self.values(), strict=True)]
-        if len(rows) > 2 * N_ENDS + 1:
-            rows[N_ENDS:-N_ENDS] = [["..." for _ in self]]
-        return [list(self), *rows]
-
-    def as_frame(self) -> Any:
-        """Return the table as a :class:`pandas.DataFrame` with the epochs as index.
-
-        Returns
-        -------
-        pandas.DataFrame
-
-        Raises
-        ------
-        ImportError
-            If pandas is missing.
-        """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "History.as_frame needs pandas: pip install pandas. The history itself is a dict "
-                "of lists."
-            ) from error
-        return pd.DataFrame(dict(self)).set_index("epoch")
-
-
-def _as_text(number: float) -> str:
-    """Return a number for a table: counts whole, others with four significant digits."""
-    return f"{number:,}" if isinstance(number, int) else f"{number:.4g}"

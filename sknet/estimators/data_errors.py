@@ -94,22 +94,30 @@ def _values_explained(error: Exception, X: Any, y: Any, ending: str) -> str:
         columns = _not_numbers(X)
         if columns:
             reason = f" ({text})" if is_unlike_number else ""
-            return f"X{ending} has columns that are not numbers: {_encoding_of(columns)}{reason}"
+            return f"X{ending} has columns that are not numbers: {encoding_of(columns)}{reason}"
     if is_unlike_number:
         return f"y{ending} must hold numbers. For class labels use MLPClassifier. ({text})"
     return ""
 
 
-def _encoding_of(columns: Sequence[tuple[Any, str]]) -> str:
+def encoding_of(
+    columns: Sequence[tuple[Any, str]],
+    remedy: str = "Encode them, for example with OneHotEncoder in a ColumnTransformer.",
+) -> str:
     """Return the names and kinds of columns, and how to make numbers of them."""
-    named = ", ".join(f"{name!r} ({kind})" for name, kind in columns[:N_NAMED])
-    others = f" and {len(columns) - N_NAMED} more" if len(columns) > N_NAMED else ""
     kinds, remedies = {kind for _, kind in columns}, []
     if kinds != {"dates"}:
-        remedies.append("Encode them, for example with OneHotEncoder in a ColumnTransformer.")
+        remedies.append(remedy)
     if "dates" in kinds:
         remedies.append("Replace dates by numbers, such as the year or the weekday.")
-    return " ".join([f"{named}{others}.", *remedies])
+    named = enumerated([f"{name!r} ({kind})" for name, kind in columns])
+    return " ".join([f"{named}.", *remedies])
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    others = f" and {len(names) - N_NAMED} more" if len(names) > N_NAMED else ""
+    return ", ".join(names[:N_NAMED]) + others
 
 
 def _not_numbers(X: Any) -> list[tuple[Any, str]]:
@@ -132,16 +140,21 @@ def _not_numbers(X: Any) -> list[tuple[Any, str]]:
         if table.ndim != 2:
             return []
         names, columns = range(table.shape[1]), list(table.T)
-    found = zip(names, map(_kind_of, columns), strict=True)
+    found = zip(names, map(kind_of, columns), strict=True)
     return [(name, kind) for name, kind in found if kind]
 
 
-def _kind_of(column: Any) -> str:
+def kind_of_dtype(dtype: Any) -> str:
+    """Return what a dtype of pandas, polars or NumPy holds if it is a kind of time, or ""."""
+    name = str(dtype).lower()
+    return next((kind for beginning, kind in DTYPES.items() if name.startswith(beginning)), "")
+
+
+def kind_of(column: Any) -> str:
     """Return what the values of a column are, or "" if they are numbers or missing."""
-    dtype = str(column.dtype).lower()
-    for beginning, kind in DTYPES.items():
-        if dtype.startswith(beginning):
-            return kind
+    kind = kind_of_dtype(column.dtype)
+    if kind:
+        return kind
     for value in column:
         if not is_missing(value):
             try:

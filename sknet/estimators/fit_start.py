@@ -242,7 +242,7 @@ def observers_of(
     is_incremental: bool,
     n_rows: int,
 ) -> list[Observer]:
-    """Return the observers: a report or progress bar, and scikit-learn's callbacks."""
+    """Return the observers: those of an ensemble, a report or bar, and scikit-learn's callbacks."""
     from sknet._training.observers import ConsoleReport, EpochLines
 
     before, seen = vars(estimator).copy(), model.t_
@@ -261,7 +261,7 @@ def observers_of(
                 changed.add(name)
         return {name: vars(model)[name] for name in changed}
 
-    observers: list[Observer] = []
+    observers: list[Observer] = [*getattr(model, "_added_observers", ())]
     n_epochs = 1 if is_incremental else int(model.max_iter)
     if model.verbose == "progress":
         from sknet._training.progress import ProgressBar
