@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,7 +42,8 @@ LEGENDS = {
 RATIOS = (
     "The columns with ratios have the geometric mean over tables of the model's figure over that "
     "of {reference}, and its standard error over tables.{offsets} "
-    "Below 1 the model is better, or takes less."
+    "Below 1 the model is better, or takes less. The last column is the size of a fitted model: the "
+    "median over tables, and the range."
 )
 
 
@@ -92,6 +94,7 @@ def summary(results: Results) -> str:
     metrics = METRICS[results.task]
     titles = ["model", "tables"]
     titles += [TITLES[m] if m == "calibration" else f"{TITLES[m]}, ratio" for m in metrics]
+    titles.append("MB of the pickle")
     rows = []
     for model in results.models():
         tables = results.tables(model, REFERENCE)
@@ -107,6 +110,8 @@ def summary(results: Results) -> str:
             else:
                 reference = results.values(tables, REFERENCE, metric)
                 cells.append(str(geometric_mean(values, reference, OFFSETS[metric])))
+        sizes = results.values(tables, model, "megabytes")
+        cells.append(f"{median(sizes):.2g} ({min(sizes):.2g} to {max(sizes):.2g})")
         rows.append(cells)
     return as_markdown(titles, rows)
 
@@ -148,9 +153,9 @@ def where_trees_win(results: Results) -> str:
             t for t in results.tables(OURS) if any((t, m) in results.figures for m in BOOSTED)
         ]
         won = [item for table in tables if (item := lead(results, table, metric))]
-        names = ", ".join(won) or "none"
-        count = f"{len(won)} of {len(tables)} tables"
-        lines.append(f"- **{TITLES[metric]}**: boosted trees are ahead on {count}: {names}.")
+        count = f"{len(won) or 'none'} of {len(tables)} tables"
+        which = ": " + ", ".join(won) if won else ""
+        lines.append(f"- **{TITLES[metric]}**: boosted trees are ahead on {count}{which}.")
     return "\n".join(lines)
 
 
