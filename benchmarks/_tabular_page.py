@@ -42,8 +42,8 @@ LEGENDS = {
 RATIOS = (
     "The columns with ratios have the geometric mean over tables of the model's figure over that "
     "of {reference}, and its standard error over tables.{offsets} "
-    "Below 1 the model is better, or takes less. The last column is the size of a fitted model: the "
-    "median over tables, and the range."
+    "Below 1 the model is better, or takes less. The last column is the size of a fitted model: "
+    "the median over tables, and the range."
 )
 
 
