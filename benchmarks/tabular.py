@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import _tables
-from _pages import page_here, write_block
+from _pages import page_here, read_block, write_block
 from _processes import Child, FailedError, MissingLibraryError
 from _processor import processor
 from _tables import TASKS
@@ -168,10 +168,23 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     if options.update and options.only:
         parser.error("--update writes all tables: leave out --only")
+    if options.show and options.again:
+        parser.error("--again drops results, and --show would not measure them: leave out one")
+    if not_chosen := sorted(set(options.again) - set(options.models)):
+        parser.error(f"--again names {', '.join(not_chosen)}, which --models leaves out")
     known = [n for task in options.tasks for n in _tables.names(task, options.held_out)]
     if unknown := sorted(set(options.only or []) - set(known)):
-        parser.error(f"no such tables: {', '.join(unknown)}. There are {', '.join(known)}.")
+        group = "tables that are held out" if options.held_out else "development tables"
+        parser.error(f"not among the {group}: {', '.join(unknown)}. There are {', '.join(known)}.")
+    if options.update:  # an unfit page is to be known before measuring, not after
+        for task in options.tasks:
+            read_block(page(), block_of(task, options.held_out))
     return options
+
+
+def page() -> Path:
+    """Return the page of this processor. If there is none yet, it is made."""
+    return page_here(prefix=PREFIX, template=TEMPLATE)
 
 
 def main() -> None:
@@ -200,11 +213,13 @@ def main() -> None:
     if not options.show:
         measure(cache, keys)
     for task, tables in folds.items():
+        if not tables:
+            continue
         parts = report(cache.results(task, options.held_out, tables))
         block = block_of(task, options.held_out)
         print("\n\n".join([f"\n{block.capitalize()}", *parts]))
         if options.update:
-            write_block(page_here(prefix=PREFIX, template=TEMPLATE), block, *parts)
+            write_block(page(), block, *parts)
 
 
 if __name__ == "__main__":

@@ -258,6 +258,22 @@ def test_models_take_what_tables_may_have(tool, name):
         assert np.mean((predicted - y[200:]) ** 2) < np.mean((y[200:] - y[:200].mean()) ** 2)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--only", "sonar"], "not among the development tables: sonar"),
+        (["--only", "sonar", "--held-out", "--update"], "leave out --only"),
+        (["--again", "sknet", "--models", "hist"], "--again names sknet"),
+        (["--again", "hist", "--show"], "leave out one"),
+    ],
+)
+def test_options_that_do_not_go_together(tool, keel, monkeypatch, capsys, options, message):
+    monkeypatch.setattr(sys, "argv", ["tabular.py", *options])
+    with pytest.raises(SystemExit):
+        tool("tabular").parse()
+    assert message in capsys.readouterr().err
+
+
 def test_run_goes_on_where_it_stopped(tool, tmp_path, monkeypatch, capsys):
     """With real processes, on a table that comes with scikit-learn."""
     tabular = tool("tabular")
