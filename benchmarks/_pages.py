@@ -58,17 +58,27 @@ What each table shows, and how it was measured, is on the page on [performance](
 """
 
 
-def page_here(docs: Path = ROOT / "docs") -> Path:
+def page_here(docs: Path = ROOT / "docs", prefix: str = "", template: str = TEMPLATE) -> Path:
     """Return the page of the processor at hand. If there is none yet, it is made."""
-    return page_of(processor(), docs)
+    return page_of(processor(), docs, prefix, template)
 
 
-def page_of(kind: Processor, docs: Path) -> Path:
-    """Return the page of a processor. If there is none yet, it is made, with empty blocks."""
-    page = docs / "performance" / f"{kind.slug}.md"
+def page_of(kind: Processor, docs: Path, prefix: str = "", template: str = TEMPLATE) -> Path:
+    """Return the page of a processor. If there is none yet, it is made, with empty blocks.
+
+    Parameters
+    ----------
+    kind : Processor
+    docs : path
+    prefix : str
+        What the name of the file begins with, before that of the processor.
+    template : str
+        The text of a new page, with `{name}` for the name of the processor.
+    """
+    page = docs / "performance" / f"{prefix}{kind.slug}.md"
     if not page.exists():
         page.parent.mkdir(exist_ok=True)
-        page.write_text(TEMPLATE.format(name=kind.name), encoding="utf-8")
+        page.write_text(template.format(name=kind.name), encoding="utf-8")
     return page
 
 

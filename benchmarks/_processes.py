@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -60,7 +60,93 @@ def pinned(n_threads: int) -> Iterator[None]:
         os.sched_setaffinity(0, cores)
 
 
-class Process:
+class Child:
+    """A process of its own that answers, in JSON, what it is asked.
+
+    Parameters
+    ----------
+    script : path
+    arguments : sequence of str
+    n_threads : int
+    variables : mapping of str to str
+        More of its environment.
+    """
+
+    def __init__(
+        self,
+        script: Path,
+        arguments: Sequence[str],
+        n_threads: int,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        self._errors = TemporaryFile("w+")  # noqa: SIM115  as long as the process
+        with pinned(n_threads):
+            self._process = subprocess.Popen(
+                [sys.executable, str(script), *arguments],
+                env={**environment(n_threads), **(variables or {})},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                text=True,
+            )
+
+    def start(self, **arguments: Any) -> dict[str, Any]:
+        """Let it prepare itself, and return what it says of itself. If that fails, it is ended.
+
+        Raises
+        ------
+        MissingLibraryError
+            If its library is not there.
+        """
+        try:
+            about = self.ask("start", **arguments)
+            if "missing" in about:
+                raise MissingLibraryError(about["missing"])
+        except BaseException:
+            self.close()
+            raise
+        return about
+
+    def ask(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Return what it answers.
+
+        Raises
+        ------
+        FailedError
+            If it has ended instead.
+        """
+        try:
+            self._process.stdin.write(json.dumps([name, arguments]) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            self._process.wait()
+            self._errors.seek(0)
+            raise FailedError(self._errors.read()[-2000:].strip())
+        return json.loads(line)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+        self._errors.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Process(Child):
     """A library in a process of its own, ready to train.
 
     Parameters
@@ -86,62 +172,17 @@ class Process:
         self.library = library
         self.problem = problem
         double = {"JAX_ENABLE_X64": "1"} if problem.dtype == "float64" else {}
-        self._errors = TemporaryFile("w+")  # noqa: SIM115  as long as the process
-        with pinned(n_threads):
-            self._process = subprocess.Popen(
-                [sys.executable, str(WORKER), library, str(n_threads)],
-                env={**environment(n_threads), **double, **(variables or {})},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                text=True,
-            )
-        try:
-            self.about = self._ask("start", problem=list(problem), file=str(file))
-            if "missing" in self.about:
-                raise MissingLibraryError(self.about["missing"])
-        except BaseException:
-            self.close()
-            raise
-
-    def _ask(self, name: str, **arguments: Any) -> dict[str, Any]:
-        try:
-            self._process.stdin.write(json.dumps([name, arguments]) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            self._process.wait()
-            self._errors.seek(0)
-            raise FailedError(self._errors.read()[-2000:].strip())
-        return json.loads(line)
+        arguments = library, str(n_threads)
+        super().__init__(WORKER, arguments, n_threads, {**double, **(variables or {})})
+        self.about = self.start(problem=list(problem), file=str(file))
 
     def seconds_per_epoch(self, epochs: int) -> float:
         """Train that many epochs from fresh weights; return the seconds of one."""
-        return self._ask("train", epochs=epochs)["seconds"] / epochs
+        return self.ask("train", epochs=epochs)["seconds"] / epochs
 
     def finish(self) -> dict[str, float]:
         """Return `memory`, the peak in MB, and `accuracy` after the last training."""
-        return self._ask("finish")
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
-        self._errors.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+        return self.ask("finish")
 
 
 def save(problem: Problem, folder: str, data: str | None, most_rows: int | None) -> Path:
@@ -175,6 +216,7 @@ def save(problem: Problem, folder: str, data: str | None, most_rows: int | None)
 
 
 __all__ = [
+    "Child",
     "FailedError",
     "MissingDataError",
     "MissingLibraryError",

@@ -81,15 +81,14 @@ class Worker:
         return {"memory": memory, "accuracy": accuracy(self.trainer.weights(), self.X, self.y)}
 
 
-def main() -> None:
-    """Answer until the input ends."""
+def serve(worker: Any) -> None:
+    """Answer what the input asks a worker for, until the input ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever libraries print must not get between the answers
-    worker = Worker(sys.argv[1], int(sys.argv[2]))
     for line in sys.stdin:
         name, arguments = json.loads(line)
         print(json.dumps(getattr(worker, name)(**arguments)), file=answers, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    serve(Worker(sys.argv[1], int(sys.argv[2])))

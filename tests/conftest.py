@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,6 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+import sknet
 from sknet.parts import Part
 
 # Test processes run side by side; BLAS threads on top of that only get in each other's way.
@@ -87,3 +91,10 @@ def tables():
     for kind, table in zip(kinds, before, strict=True):
         kind.table.clear()
         kind.table.update(table)
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    """Return a function that imports a module of the benchmarks."""
+    monkeypatch.syspath_prepend(Path(sknet.__file__).parents[1] / "benchmarks")
+    return importlib.import_module

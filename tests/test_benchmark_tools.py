@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
 import re
@@ -39,13 +38,6 @@ cpu family : 6
 model : 143
 model name : Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz
 """
-
-
-@pytest.fixture
-def tool(monkeypatch):
-    """Return a function that imports a module of the benchmarks."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return importlib.import_module
 
 
 @pytest.mark.parametrize(
