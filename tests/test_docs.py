@@ -174,7 +174,7 @@ def names_on_pages() -> set[str]:
     for page in API.glob("*.rst"):
         text = page.read_text()
         module = re.search(r"^\.\. (?:automodule|currentmodule):: (\S+)$", text, re.MULTILINE)[1]
-        named = re.findall(r"^\.\. auto(?:class|function):: (\S+)$", text, re.MULTILINE)
+        named = re.findall(r"^\.\. auto(?:class|data|function):: (\S+)$", text, re.MULTILINE)
         for table in re.findall(r"^\.\. autosummary::\n((?:[ \n].*\n)+)", text, re.MULTILINE):
             named += re.findall(r"^   (\w[\w.]*)$", table, re.MULTILINE)
         found |= {f"{module}.{name}" for name in named}

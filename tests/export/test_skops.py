@@ -122,9 +122,13 @@ def test_what_contains_networks(small):
     hidden = sknet.HiddenLayers(classifier(max_iter=2)).fit(X, y)
     sizes = {"hidden_layer_sizes": sknet.HiddenLayerSizes()}
     search = RandomizedSearchCV(classifier(max_iter=2), sizes, n_iter=2, cv=2, random_state=0)
-    for one in (model, make_pipeline(StandardScaler(), classifier(max_iter=2)).fit(X, y), search):
-        loaded = through_skops(one.fit(X, y) if one is search else one)
-        assert_array_equal(loaded.predict(X), one.predict(X))
+    for one in (model, make_pipeline(StandardScaler(), classifier(max_iter=2)).fit(X, y)):
+        assert_array_equal(through_skops(one).predict(X), one.predict(X))
+    data = skops_io.dumps(search.fit(X, y))
+    asked_for = set(skops_io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES)
+    assert all(name.startswith("sklearn.") for name in asked_for)  # scikit-learn's own searches
+    loaded = skops_io.loads(data, trusted=[*TRUSTED_TYPES, *asked_for])
+    assert_array_equal(loaded.predict(X), search.predict(X))
     assert_array_equal(through_skops(hidden).transform(X), hidden.transform(X))
 
 
