@@ -77,13 +77,13 @@ def skip_without(needs: str | None) -> None:
     """Skip the test if a package that an example needs is missing or has another version."""
     if needs is None:
         return
-    requirement = Requirement(needs)
-    try:
-        has_it = version(requirement.name) in requirement.specifier
-    except PackageNotFoundError:
-        has_it = False
-    if not has_it:
-        pytest.skip(f"the example needs {needs}")
+    for requirement in map(Requirement, needs.split(" and ")):
+        try:
+            has_it = version(requirement.name) in requirement.specifier
+        except PackageNotFoundError:
+            has_it = False
+        if not has_it:
+            pytest.skip(f"the example needs {needs}")
 
 
 def lines_of(text: str) -> list[str]:
@@ -142,7 +142,9 @@ def test_examples_are_found():
     assert len(EXAMPLES) == n_blocks > 50
 
 
-@pytest.mark.parametrize("needs", ["scikit-learn<1", "no-such-distribution"])
+@pytest.mark.parametrize(
+    "needs", ["scikit-learn<1", "no-such-distribution", "numpy and no-such-distribution"]
+)
 def test_examples_are_skipped_without_what_they_need(needs):
     with pytest.raises(pytest.skip.Exception, match=needs):
         skip_without(needs)
