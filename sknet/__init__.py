@@ -4,9 +4,9 @@
 the same model for the same seed, several times faster.
 """
 
-from sknet.attribution import Attributions, expected_gradients
 from typing import TYPE_CHECKING, Any
 
+from sknet.attribution import Attributions, expected_gradients
 from sknet.display import (
     LossCurveDisplay,
     NetworkDisplay,

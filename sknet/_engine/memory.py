@@ -89,6 +89,16 @@ def n_rows(X: Data) -> int:
     return X.indptr.size - 1 if isinstance(X, CSR) else X.shape[0]
 
 
+def parts_of(X: Data) -> Iterator[np.ndarray]:
+    """Yield the arrays of a matrix: itself, those of a CSR matrix, or its rows some at a time."""
+    if isinstance(X, Unconverted):
+        yield from X.blocks()
+    elif isinstance(X, CSR):
+        yield from X.arrays
+    else:
+        yield X
+
+
 def check_rows(rows: np.ndarray, n: int) -> None:
     """Raise ValueError unless rows are numbers from 0 to n - 1: kernels index data by them."""
     if rows.size and not 0 <= rows.min() <= rows.max() < n:

@@ -295,8 +295,8 @@ class Runner(Protocol):
         """What `run` returns or, if it was interrupted, would have returned."""
         ...
 
-    def restart(self) -> None:
-        """Count steps from 0 again, for another call of training."""
+    def restart(self, n_steps: int) -> None:
+        """Count steps from a number of steps that are done, for another call of training."""
 
     def run(self, team: ThreadTeam, order: np.ndarray, rates: np.ndarray) -> float:
         """Pass once over the data, and return the sum of rows times objective by minibatch."""

@@ -76,9 +76,9 @@ class ShardedRunner:
         """The last gradient, with penalties, where no steps are taken."""
         return self._stepper.grad
 
-    def restart(self) -> None:
-        """Count steps from 0 again."""
-        self.n_steps = 0
+    def restart(self, n_steps: int) -> None:
+        """Count steps from a number of steps that are done."""
+        self.n_steps = n_steps
 
     def run(self, team: ThreadTeam, order: np.ndarray, rates: np.ndarray) -> float:
         """Pass once over the data, and return the sum of rows times objective by minibatch."""

@@ -164,7 +164,7 @@ def fit_on_shards(model: Any, shards: Shards, sync_every: Any, validation: Given
     plain = plain_numbers(vars(model))
     config = training_config(plain, rows.size, len(hidden), scored is not None, False, random_state)
     state = state_to_go_on(plain, network.params, records, False)
-    observers = observers_of(model, model, validation, curves, False, rows.size)
+    observers = observers_of(model, model, validation, curves, None, rows.size)
     every = steps_apart(sync_every, config.batch_size, network.layout.n_weights, len(shards.placed))
     plan = Plan(
         network=network,

@@ -48,8 +48,8 @@ class SklearnCallbacks:
         The estimator that the user fits. Its callbacks are called with it.
     given : GivenData
         The training data, for callbacks that use them.
-    run : Run
-        The call of `fit`, for callbacks that save it.
+    run : Run or None
+        The call of `fit`, for callbacks that save it. None if it cannot be saved.
     attributes : callable
         Takes the network and the records, and returns the fitted attributes that
         the estimator shows to callbacks.
@@ -59,15 +59,18 @@ class SklearnCallbacks:
         self,
         estimator: Any,
         given: GivenData,
-        run: Run,
+        run: Run | None,
         attributes: Callable[[Network, Records], dict[str, Any]],
     ) -> None:
         self.estimator, self.run, self.attributes = estimator, run, attributes
         self.data = {"estimator": estimator, "X": given.X, "y": given.y}
         self.metadata = {"sample_weight": given.sample_weight}
-        vars(estimator)[RUN] = run
+        n_done = 0
+        if run is not None:
+            vars(estimator)[RUN] = run
+            n_done = min(run.n_epochs, int(estimator.max_iter))
         context = estimator._init_callback_context(max_subtasks=int(estimator.max_iter))
-        for _ in range(min(run.n_epochs, int(estimator.max_iter))):
+        for _ in range(n_done):
             context.subcontext(task_name="epoch")  # those before an interruption have their numbers
         self._context = context.call_on_fit_task_begin(**self.data, metadata=self.metadata)
         self._epoch: Any = None
@@ -79,7 +82,8 @@ class SklearnCallbacks:
 
     def epoch_ends(self, network: Network, records: Records, state: StateNow | None = None) -> bool:
         """Call the callbacks after an epoch, and return whether one of them stops training."""
-        self.run.state = state
+        if self.run is not None:
+            self.run.state = state
         vars(self.estimator).update(self.attributes(network, records))
         epoch, self._epoch = self._epoch, None
         return self._end(epoch)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sknet._engine.memory import CSR, Unconverted
+from sknet._engine.memory import parts_of
 from sknet.activations import Activation
 from sknet.estimators.callbacks import SklearnCallbacks
 from sknet.estimators.data import GivenData
@@ -196,8 +196,7 @@ def _digest(validation: Validation | None) -> str | None:
         return None
     digest = hashlib.blake2b(digest_size=16)
     X, _, *others = validation[:4]
-    parts = X.blocks() if isinstance(X, Unconverted) else X if isinstance(X, CSR) else (X,)
-    for array in chain(parts, others):
+    for array in chain(parts_of(X), others):
         digest.update(np.ascontiguousarray(array).reshape(-1).data)
     return digest.hexdigest()
 
@@ -253,7 +252,7 @@ def observers_of(
     model: Any,
     given: GivenData,
     curves: Curves,
-    run: Run,
+    run: Run | None,
     n_rows: int,
 ) -> list[Observer]:
     """Return the observers: those of an ensemble, a report or bar, and scikit-learn's callbacks."""
@@ -276,7 +275,8 @@ def observers_of(
         return {name: vars(model)[name] for name in changed}
 
     observers: list[Observer] = [*getattr(model, "_added_observers", ())]
-    n_epochs = 1 if run.is_incremental else int(model.max_iter)
+    is_incremental = run is not None and run.is_incremental
+    n_epochs = 1 if is_incremental else int(model.max_iter)
     if model.verbose == "progress":
         from sknet._training.progress import ProgressBar
 
@@ -286,6 +286,6 @@ def observers_of(
     elif model.verbose:
         observers.append(ConsoleReport())
     # Callbacks of scikit-learn may cost more than a small epoch.
-    if not run.is_incremental and getattr(estimator, "_skl_callbacks", None):
+    if not is_incremental and getattr(estimator, "_skl_callbacks", None):
         observers.append(SklearnCallbacks(estimator, given, run, attributes))
     return observers

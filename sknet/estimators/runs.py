@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sknet._engine.memory import CSR, n_rows
+from sknet._engine.memory import CSR, Data, n_rows, parts_of
 from sknet.estimators.fitted_network import flat_parameters
 from sknet.estimators.labels import binarizer_of
 from sknet.estimators.parameters import random_state_of
@@ -193,13 +193,14 @@ def run_of(estimator: Any) -> Run:
     Raises
     ------
     TypeError
-        If it is not an estimator of this package in a call of `fit`.
+        If it is not an estimator of this package in a call of `fit` that can be saved.
     """
     try:
         run = vars(estimator)[RUN]
     except KeyError:
         raise TypeError(
-            f"{type(estimator).__name__} is no network of sknet that is being fitted."
+            f"Only calls of fit of MLPClassifier and MLPRegressor can be saved, not those of "
+            f"{type(estimator).__name__}. Remove the callback from it."
         ) from None
     assert isinstance(run, Run)
     return run
@@ -313,16 +314,16 @@ def _are_equal(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def _fingerprint(arrays: Sequence[np.ndarray | CSR]) -> dict[str, Any]:
+def _fingerprint(arrays: Sequence[Data]) -> dict[str, Any]:
     digest, first = hashlib.blake2b(digest_size=16), arrays[0]
     for array in arrays:
-        for part in array.arrays if isinstance(array, CSR) else (array,):
+        for part in parts_of(array):
             digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
     if isinstance(first, CSR):
-        shape, dtype = (n_rows(first), first.n_features), first.data.dtype
+        shape, dtype = [n_rows(first), first.n_features], first.data.dtype
     else:
-        shape, dtype = first.shape, first.dtype
-    return {"shape": list(shape), "dtype": dtype.str, "digest": digest.hexdigest()}
+        shape, dtype = list(first.shape), np.dtype(first.dtype)
+    return {"shape": shape, "dtype": dtype.str, "digest": digest.hexdigest()}
 
 
 def _check_data(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:

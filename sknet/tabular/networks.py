@@ -15,6 +15,7 @@ from sknet.tabular.configurations import Configuration
 
 if TYPE_CHECKING:
     from sknet._network.network import Network
+    from sknet._training.observers import StateNow
     from sknet._training.records import Records
 
 
@@ -112,7 +113,7 @@ class StopIfSet:
     def epoch_begins(self) -> None:
         """Do nothing."""
 
-    def epoch_ends(self, network: Network, records: Records) -> bool:
+    def epoch_ends(self, network: Network, records: Records, state: StateNow | None = None) -> bool:
         """Return whether the event is set."""
         return self._event.is_set()
 
