@@ -24,11 +24,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     parameters and fitted attributes. In float64 and with the same ``random_state``, it gives the
     same model.
 
-    y is taken as it is. Unless its values are about 1, scale it, for example with
-    :class:`~sklearn.compose.TransformedTargetRegressor`. With the default parameters and prices of
-    houses in dollars (the 932 of Sacramento, in five folds), the root mean squared error is 2.13
-    standard deviations of y. With standardised y it is 0.57.
-
     Parameters
     ----------
     loss : str, default='squared_error'
@@ -209,6 +204,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     Notes
     -----
+    y is taken as it is. Unless its values are about 1, scale it, for example with
+    :class:`~sklearn.compose.TransformedTargetRegressor`. With the default parameters and prices of
+    houses in dollars (the 932 of Sacramento, in five folds), the root mean squared error is 2.13
+    standard deviations of y. With standardised y it is 0.57.
+
     Predictions use the weights, the loss and the activations that were fitted. `set_params` changes
     predictions only after the next `fit`.
 
