@@ -77,16 +77,18 @@ def seconds_of(net, X, y, n_workers, sync_every="auto"):
 
 
 class WithWorkers:
-    """A cluster of some workers, as a context."""
+    """A cluster of some workers, as a context. They are processes unless told otherwise."""
 
-    def __init__(self, n: int) -> None:
-        self.n = n
+    def __init__(self, n: int, *, processes: bool = True) -> None:
+        self.n, self.processes = n, processes
 
     def __enter__(self):
         """Start the workers."""
         from distributed import Client, LocalCluster
 
-        self.cluster = LocalCluster(n_workers=self.n, threads_per_worker=1, dashboard_address=":0")
+        self.cluster = LocalCluster(
+            n_workers=self.n, processes=self.processes, threads_per_worker=1, dashboard_address=":0"
+        )
         self.client = Client(self.cluster, direct_to_workers=True)
         return self.client
 
@@ -163,8 +165,8 @@ def accuracy(rows: int) -> None:
         lines.append(found)
 
     line("one machine", lambda net: net.fit(X, y))
-    for n, lengths in ((2, (1, 4, 16, 60)), (8, (1, 16, 60))):
-        with WithWorkers(n):
+    for n, lengths in ((2, (1, 16, 60)), (8, (16, 60))):
+        with WithWorkers(n, processes=False):  # no times are measured
             for every in lengths:
                 data = partitioned(X, y, n)
                 line(
