@@ -75,7 +75,7 @@ class Graph:
     Parameters
     ----------
     dtype : dtype
-        float32 or float64.
+        Type of the numbers: float32 or float64.
     unique_name : callable, default=None
         Returns a new name that begins with a given one. None means that all names of the graph are
         its own.
