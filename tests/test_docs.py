@@ -179,7 +179,7 @@ def names_on_pages() -> set[str]:
         named = re.findall(r"^\.\. auto(?:class|data|function):: (\S+)$", text, re.MULTILINE)
         for table in re.findall(r"^\.\. autosummary::\n((?:[ \n].*\n)+)", text, re.MULTILINE):
             named += re.findall(r"^   (\w[\w.]*)$", table, re.MULTILINE)
-        found |= {f"{module}.{name}" for name in named}
+        found |= {f"{module}.{name.removeprefix('sknet.')}" for name in named}
     return found
 
 

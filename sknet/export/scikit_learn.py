@@ -126,7 +126,7 @@ def to_sklearn(model: Any, *, prediction_only: bool = False) -> Any:
     _copy_attributes(model, result)
     if spec.out_activation == "quantiles":  # which are not sorted here
         result.out_activation_ = "identity"
-    coefs, intercepts = Layout(spec.units).split(spec.params.copy())
+    coefs, intercepts = Layout(spec.units).split(spec.params)
     result.coefs_ = [W.copy() for W in coefs]
     result.intercepts_ = [b.copy() for b in intercepts]
     # The same arrays, as after early stopping in scikit-learn. A warm start that makes no progress
