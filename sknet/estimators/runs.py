@@ -250,6 +250,8 @@ def fitted_values(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def _objects_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return fitted attributes from what `fitted_values` has returned."""
     attributes = {name: values[name] for name in _fitted_names(values)}
+    # Epochs are appended to these lists, and not to those of a copy.
+    attributes |= {name: list(v) for name, v in attributes.items() if isinstance(v, list)}
     if "_label_binarizer" in attributes:
         attributes["_label_binarizer"] = binarizer_of(**attributes["_label_binarizer"])
     return attributes
@@ -262,9 +264,9 @@ def _fitted_names(attributes: Mapping[str, Any]) -> list[str]:
 
 def _plain(state: TrainingState) -> dict[str, Any]:
     """Return where training stands as plain values and arrays."""
-    optimizer, records, end = state.optimizer, state.records, state.epoch_end
     from sknet._training.records import EpochRecord
 
+    optimizer, records, end = state.optimizer, state.records, state.epoch_end
     assert optimizer is not None
     assert end is not None
     numbers = {name: value for name, value in vars(optimizer).items() if name != "slots"}

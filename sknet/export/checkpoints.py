@@ -35,7 +35,7 @@ PARTS = {"class", "parameters", "fitted", "run", "checkpoint"}
 class Checkpoint:
     """A callback that saves a fit while it runs, so that it can go on after a crash.
 
-    Give it to :meth:`MLPClassifier.set_callbacks <sknet.MLPClassifier>` before a call of `fit`. If
+    Give it to ``set_callbacks`` of an estimator before a call of `fit`. If
     the process ends in the middle of the fit, :meth:`resume` returns the estimator from the newest
     file. Its next call of `fit`, on the same data, trains the epochs that are left. The weights are
     to the bit those of a fit that was not cut short.
