@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_y, check_is_fitted, column_or_1d
@@ -235,7 +235,11 @@ class BaseTabular(BaseEstimator):
             left_out = np.arange(validation.table.n_rows, dtype=np.int64)
         table = samples.table
         configuration = sample_configuration(
-            table.n_rows, table.numbers.shape[1], self.max_iter, rng
+            table.n_rows,
+            table.numbers.shape[1],
+            self.max_iter,
+            rng,
+            is_classifier=is_classifier(self),
         )
         observers: list[Observer] = [StopIfSet(stop)]
         if self.verbose == "progress":

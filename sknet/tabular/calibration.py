@@ -1,8 +1,8 @@
-"""Probabilities from raw scores: one temperature for all members, and the mean over members."""
+"""Probabilities from raw scores: the mean over members, and one temperature for all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -32,17 +32,20 @@ def log_probabilities(scores: np.ndarray, temperature: float) -> np.ndarray:
     return log_softmax(scores, axis=1)
 
 
-def mean_probabilities(scores: Iterable[np.ndarray], temperature: float) -> np.ndarray:
-    """Return the mean over members of their probabilities, float64.
+def ensemble_probabilities(scores: Sequence[np.ndarray], temperature: float) -> np.ndarray:
+    """Return the probabilities that the mean of the members' scores gives, float64.
+
+    They are the geometric mean of the members' probabilities, made to sum to 1. On the development
+    tables of ``benchmarks/tabular.py``, their log loss was lower than that of the arithmetic mean.
 
     Parameters
     ----------
-    scores : iterable of ndarray
+    scores : sequence of ndarray
         Raw scores by member, as for `log_probabilities`.
     temperature : float
     """
-    parts = [np.exp(log_probabilities(member, temperature)) for member in scores]
-    return sum(parts[1:], parts[0]) / len(parts)
+    mean = np.stack(scores).mean(axis=0, dtype=np.float64)
+    return np.exp(log_probabilities(mean, temperature))
 
 
 def log_loss(

@@ -12,7 +12,7 @@ from sknet.estimators.parameters import FOR_LABELS
 from sknet.estimators.targets import ClassTargets
 from sknet.estimators.weights import apply_class_weights
 from sknet.tabular.base import BaseTabular, Trained
-from sknet.tabular.calibration import fitted_temperature, log_loss, mean_probabilities
+from sknet.tabular.calibration import ensemble_probabilities, fitted_temperature, log_loss
 from sknet.tabular.configurations import Configuration
 from sknet.tabular.networks import MemberClassifier, classifier_of
 
@@ -23,8 +23,8 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabular):
     It is an ensemble of small nets. Each of them draws its own configuration at random, leaves out
     another part of the samples, and keeps the weights of the epoch that predicts this part best.
     The predictions for all parts together say how far the nets can be trusted: one temperature,
-    fitted to them, makes the probabilities calibrated. The probabilities of the ensemble are the
-    mean of those of its members.
+    fitted to them, makes the probabilities calibrated. The probabilities of the ensemble are those
+    that the mean of its members' scores gives.
 
     Numbers need no scaling, categories no encoding, and missing values no imputation.
 
@@ -200,7 +200,7 @@ default='from_dtype'
         y, row_weights = np.zeros(n_rows, np.intp), np.zeros(n_rows)
         judged: dict[str, list[float]] = {"validation_score": [], "validation_loss": []}
         for _, rows, samples, own in trained:
-            p = mean_probabilities([own], self.temperature_)
+            p = ensemble_probabilities([own], self.temperature_)
             total[rows] += p
             count[rows] += 1
             y[rows], row_weights[rows] = samples.targets, samples.weights
@@ -237,7 +237,7 @@ default='from_dtype'
     def _probabilities(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the probabilities of classes, and the classes."""
         scores, state = self._member_scores(X)
-        p, classes = mean_probabilities(scores, state["temperature_"]), state["classes_"]
+        p, classes = ensemble_probabilities(scores, state["temperature_"]), state["classes_"]
         return (np.ones((len(p), 1)) if len(classes) == 1 else p), classes
 
     def predict_log_proba(self, X: Any) -> np.ndarray:

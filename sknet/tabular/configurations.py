@@ -67,7 +67,12 @@ label_smoothing, dropout, batch_size, max_iter
 
 
 def sample_configuration(
-    n_rows: int, n_numbers: int, max_iter: int | None, rng: np.random.Generator
+    n_rows: int,
+    n_numbers: int,
+    max_iter: int | None,
+    rng: np.random.Generator,
+    *,
+    is_classifier: bool = True,
 ) -> Configuration:
     """Draw the configuration of one member.
 
@@ -81,6 +86,9 @@ def sample_configuration(
         Number of epochs. None chooses it by the number of rows.
     rng : Generator
         Source of random numbers.
+    is_classifier : bool, default=True
+        False draws the same, but without label smoothing and dropout. Numbers have no labels to
+        smooth, and their predictions were worse with dropout.
 
     Examples
     --------
@@ -106,6 +114,8 @@ def sample_configuration(
     else:
         encoding = one_of("robust", "robust", "quantile")
     dropout = float(rng.uniform(0.05, 0.3))
+    if is_large:
+        dropout *= min(1.0, np.sqrt(1000 / n_rows))
     batch_size = batch_size_for(n_rows) * one_of(1, 1, 1, 2)
     return Configuration(
         encoding=encoding,
@@ -119,8 +129,8 @@ def sample_configuration(
         weight_decay=log_uniform(0.02, 1.0),
         learning_rate=one_of("coslog", "cosine"),
         beta_2=one_of(0.95, 0.999),
-        label_smoothing=one_of(0.03, 0.1) if is_large else 0.1,
-        dropout=dropout * min(1.0, np.sqrt(1000 / n_rows)) if is_large else dropout,
+        label_smoothing=is_classifier * (one_of(0.03, 0.1) if is_large else 0.1),
+        dropout=is_classifier * dropout,
         batch_size=min(batch_size, n_rows),
         max_iter=epochs_for(n_rows, batch_size) if max_iter is None else max_iter,
     )

@@ -35,25 +35,26 @@ def predicted(model, X=X):
 # The mathematics, in plain NumPy.
 
 
-def test_probabilities_are_the_mean_of_softmaxes_at_one_temperature():
+def test_probabilities_are_the_softmax_of_mean_scores_at_one_temperature():
     model = classifier().fit(X, y)
-    parts = []
+    scores = []
     for member in model.members_:
         rows = member.encoder.transform(model._columns.read(X)) * member.configuration.input_scale
-        parts.append(softmax(member.network.decision_function(rows) / model.temperature_, axis=1))
-    # The scores are float32, and the factor is a power of two.
-    assert_allclose(model.predict_proba(X), np.mean(parts, axis=0), rtol=1e-5)
+        scores.append(member.network.decision_function(rows).astype(float))
+    expected = softmax(np.mean(scores, axis=0) / model.temperature_, axis=1)
+    # The scores are the same float32 numbers, since the factor is a power of two.
+    assert_allclose(model.predict_proba(X), expected, rtol=1e-12)
 
 
 def test_two_classes_have_the_logistic_function():
     model = classifier().fit(X, y > 0)
-    parts = []
+    scores = []
     for member in model.members_:
         rows = member.encoder.transform(model._columns.read(X)) * member.configuration.input_scale
-        scores = member.network.decision_function(rows) / model.temperature_
-        parts.append(1 / (1 + np.exp(-scores.astype(float))))
+        scores.append(member.network.decision_function(rows).astype(float))
     p = model.predict_proba(X)
-    assert_allclose(p[:, 1], np.mean(parts, axis=0), rtol=1e-5)
+    expected = 1 / (1 + np.exp(-np.mean(scores, axis=0) / model.temperature_))
+    assert_allclose(p[:, 1], expected, rtol=1e-12)
     assert_allclose(1 / (1 + np.exp(-model.decision_function(X))), p[:, 1], rtol=1e-12)
     assert_array_equal(model.predict(X), model.decision_function(X) > 0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,16 @@ def test_large_tables_draw_from_theirs():
     assert {c.input_scale for c in drawn} == {2.0, 4.0, 8.0}
     assert {c.batch_size for c in drawn} == {128, 256}
     assert 0.14 < max(c.dropout for c in drawn) <= 0.15  # times sqrt(1000 / 4000)
+
+
+def test_numbers_have_no_label_smoothing_and_no_dropout():
+    """Everything else is drawn as for classes."""
+    for_classes, for_numbers = (
+        sample_configuration(4000, 10, None, np.random.default_rng(0), is_classifier=is_classifier)
+        for is_classifier in (True, False)
+    )
+    assert for_numbers == replace(for_classes, label_smoothing=0.0, dropout=0.0)
+    assert for_classes.dropout > 0
 
 
 def test_frequencies_of_draws():
