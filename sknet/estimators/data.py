@@ -282,7 +282,7 @@ class ValidationMaker:
             )
         targets = as_targets(encoded, X.dtype)
         weights = apply_class_weights(
-            validate_weights(given.sample_weight, X),
+            validate_weights(given.sample_weight, X, "sample_weight_val"),
             encoded,
             self.class_weights,
             self.parameters.get("class_weight"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from numbers import Real
 from typing import Any
 
@@ -23,6 +23,13 @@ DTYPES = {
     "timedelta": "durations",
     "duration": "durations",
     "time": "times",
+}
+
+# What to do about kinds of time.
+REMEDIES = {
+    "dates": "Replace dates by numbers, such as the year or the weekday.",
+    "durations": "Replace durations by numbers, such as their seconds.",
+    "times": "Replace times by numbers, such as the hour.",
 }
 
 
@@ -62,6 +69,12 @@ def _shape_explained(text: str, X: Any, name: str) -> str:
             f"{text} {name} has the shape {np.shape(X)}. Give one row for each image, or whatever "
             f"a sample is: {name}.reshape(len({name}), -1)."
         )
+    if text.startswith("Expected 2D array, got scalar array instead:"):
+        remedy = f"{name}.collect()" if hasattr(X, "collect") else "an array or a data frame"
+        return (
+            f"Expected 2D array, got scalar array instead: {name} is of the type "
+            f"{type(X).__name__}. Give {remedy}, with one row for each sample."
+        )
     if text.startswith("Expected 2D array, got 1D array instead:"):
         return (
             f"Expected 2D array, got 1D array instead: {name} has the shape {np.shape(X)}. Reshape "
@@ -81,14 +94,16 @@ def _shape_explained(text: str, X: Any, name: str) -> str:
 def _values_explained(error: Exception, X: Any, y: Any, ending: str) -> str:
     """Return what to do about values that are missing or no numbers, or ""."""
     text = str(error)
-    if re.match("Input (X|y) contains", text):
-        return text.replace(" contains", f"{ending} contains", 1) if ending else ""
-    if text.startswith("Input contains NaN") or "NA is ambiguous" in text:
+    if text.startswith(("Input contains NaN", "Input y contains NaN")) or "NA is ambiguous" in text:
         missing = [is_missing(value) for value in np.asarray(y, object).flat]
         return (
             f"Input y{ending} contains NaN: {sum(missing)} of {len(missing)} values are missing. "
             "Give only the rows that have one."
         )
+    if re.match("Input (X|y) contains", text):
+        return text.replace(" contains", f"{ending} contains", 1) if ending else ""
+    if ending and text.startswith(("X has", "The feature names")):
+        return text.replace("X has", f"X{ending} has").replace("names", f"names of X{ending}", 1)
     is_unlike_number = text.startswith("could not convert string to float")
     if is_unlike_number or (isinstance(error, TypeError) and hasattr(X, "columns")):
         columns = _not_numbers(X)
@@ -106,10 +121,9 @@ def encoding_of(
 ) -> str:
     """Return the names and kinds of columns, and how to make numbers of them."""
     kinds, remedies = {kind for _, kind in columns}, []
-    if kinds != {"dates"}:
+    if kinds - REMEDIES.keys():
         remedies.append(remedy)
-    if "dates" in kinds:
-        remedies.append("Replace dates by numbers, such as the year or the weekday.")
+    remedies += [text for kind, text in REMEDIES.items() if kind in kinds]
     named = enumerated([f"{name!r} ({kind})" for name, kind in columns])
     return " ".join([f"{named}.", *remedies])
 
@@ -160,14 +174,16 @@ def kind_of(column: Any) -> str:
             try:
                 float(value)
             except (TypeError, ValueError):
-                return _kind_of_value(value)
+                return kind_of_value(value)
     return ""
 
 
-def _kind_of_value(value: Any) -> str:
+def kind_of_value(value: Any) -> str:
+    """Return what a value is that is no number, in the plural."""
     for types, kind in (
         (str, "strings"),
         ((date, np.datetime64), "dates"),
+        (time, "times"),
         ((timedelta, np.timedelta64), "durations"),
     ):
         if isinstance(value, types):

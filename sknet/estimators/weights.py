@@ -9,8 +9,15 @@ import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
 
-def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
+def validate_weights(sample_weight: Any, X: Any, name: str = "sample_weight") -> np.ndarray:
     """Return one weight for each row of X, in the dtype of X. None gives ones.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,), number or None
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+    name : str, default="sample_weight"
+        The argument that the weights come from, for errors.
 
     Raises
     ------
@@ -21,20 +28,28 @@ def validate_weights(sample_weight: Any, X: Any) -> np.ndarray:
     """
     if sample_weight is None:
         return np.ones(X.shape[0], X.dtype)
-    exact = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    try:
+        exact = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    except ValueError as error:  # which names the argument at most as sample_weight
+        text = str(error).replace("sample_weight", name)
+        if name in text:
+            raise ValueError(text) from error
+        raise ValueError(
+            f"{text.rstrip('.')}. Give {name} as one number >= 0 for each row, and not only zeros."
+        ) from error
     if isinstance(sample_weight, Real) and not np.isfinite(exact[0]):
-        raise ValueError(f"sample_weight={sample_weight} is not a finite number.")
+        raise ValueError(f"{name}={sample_weight} is not a finite number.")
     if exact.min() < 0:
         raise ValueError(
-            f"sample_weight has negative values (the least is {exact.min():g}); weights must be "
+            f"{name} has negative values (the least is {exact.min():g}); weights must be "
             ">= 0. Leave out samples that must not count, or give them the weight 0."
         )
     if not exact.any():
         raise ValueError(
-            "Sample weights must contain at least one non-zero number: all of sample_weight is "
-            "zero, which leaves nothing to learn from."
+            f"Sample weights must contain at least one non-zero number: all of {name} is zero, "
+            "which leaves nothing to learn from."
         )
-    return as_weights("sample_weight", exact, X.dtype)
+    return as_weights(name, exact, X.dtype)
 
 
 def as_weights(name: str, weights: np.ndarray, dtype: Any) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
-from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_y, check_is_fitted, column_or_1d
 
@@ -23,7 +23,7 @@ from sknet.estimators.user_warnings import warn_user
 from sknet.estimators.weights import validate_weights
 from sknet.tabular.columns import Columns
 from sknet.tabular.configurations import Configuration, sample_configuration
-from sknet.tabular.folds import left_out_rows
+from sknet.tabular.folds import left_out_rows, read_groups
 from sknet.tabular.members import Member, Samples, fit_member
 from sknet.tabular.networks import StopIfSet
 from sknet.tabular.running import Run
@@ -178,7 +178,7 @@ class BaseTabular(BaseEstimator):
         entropy = int(random_state.randint(2**31 - 1))
         splits = None
         if validation is None:
-            groups = None if groups is None else _read_groups(groups, n_rows)[rows]
+            groups = None if groups is None else read_groups(groups, n_rows)[rows]
             splits = left_out_rows(
                 rows.size, self.n_members, model._strata(samples.targets), groups, random_state
             )
@@ -272,9 +272,15 @@ class BaseTabular(BaseEstimator):
             y = _check_y(y, multi_output=True, y_numeric=is_number, estimator=self)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        check_consistent_length(table.numbers, y)
+        if len(y) != table.n_rows:
+            raise ValueError(
+                "Found input variables with inconsistent numbers of samples: "
+                f"[{table.n_rows}, {len(y)}]. These are the rows of X{ending} and the entries of "
+                f"y{ending}. Give one entry for each row."
+            )
         targets = self._read_targets(y, f"y{ending}", is_first=not ending)
-        weights = self._weighted(validate_weights(sample_weight, table.numbers), y)
+        weights = validate_weights(sample_weight, table.numbers, f"sample_weight{ending}")
+        weights = self._weighted(weights, y)
         return Samples(table, targets, weights / weights[weights > 0].mean())
 
     def _read_validation(
@@ -315,13 +321,3 @@ class BaseTabular(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = tags.input_tags.allow_nan = True
         return tags
-
-
-def _read_groups(groups: Any, n_rows: int) -> np.ndarray:
-    groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
-    groups = column_or_1d(groups)
-    if len(groups) != n_rows:
-        raise ValueError(
-            f"groups has {len(groups)} entries, but X has {n_rows} samples. Give the group of each."
-        )
-    return groups

@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_feature_names, _check_n_features
 
 from sknet.estimators.data import checked_sparse
 from sknet.estimators.data_errors import N_NAMED, encoding_of, enumerated, explained, kind_of
+from sknet.tabular.category_warnings import warn_of_other_kinds, warn_of_size
 from sknet.tabular.values import (
     as_numbers,
     codes_of,
@@ -111,7 +112,7 @@ class Columns:
             Which columns hold categories.
 
             - 'from_dtype': in data frames the columns of categories, strings, booleans, and of
-              Python objects that are not all numbers. In arrays there are none.
+              Python objects that are neither all numbers nor all times. In arrays there are none.
             - A boolean for each column, positions of columns, or their names.
             - None: there are none.
         estimator : object, optional
@@ -129,6 +130,11 @@ class Columns:
         ValueError
             If X does not have two dimensions, has no row or no column, or is complex. Also if
             `categorical_features` has none of the forms above, or does not agree with X.
+
+        Warns
+        -----
+        UserWarning
+            If there are so many categories that their columns would take gigabytes.
         """
         columns = cls()
         given = _as_given(X, estimator)
@@ -142,6 +148,8 @@ class Columns:
             levels, codes = _levels_and_codes(given, j, "X")
             occurring = np.unique(codes[codes >= 0]).tolist()
             columns.categories_.append(in_order(levels[code] for code in occurring))
+        names = [_name(given, j) for j in np.flatnonzero(columns.is_categorical_).tolist()]
+        warn_of_size(given.shape[0], dict(zip(names, map(len, columns.categories_), strict=True)))
         return columns
 
     def read(self, X: Any, estimator: Any = None, ending: str = "") -> Table:
@@ -166,6 +174,12 @@ class Columns:
         TypeError or ValueError
             If X has other columns, or numbers that are infinite or that cannot be read. The
             message names the column and says what to do.
+
+        Warns
+        -----
+        UserWarning
+            If the categories of a column are of another kind than those of `fit`, such as strings
+            instead of numbers.
         """
         given, name = _as_given(X, estimator, ending), f"X{ending}"
         owner = self if estimator is None else estimator
@@ -192,6 +206,9 @@ class Columns:
             known_codes[known_codes < 0] = UNSEEN
             # Position -1 is the last one, which is that of missing values.
             codes[:, column] = np.append(known_codes, MISSING)[own_codes]
+            if known.size and not (codes[:, column] >= 0).any():
+                occurring = [levels[code] for code in np.unique(own_codes[own_codes >= 0])]
+                warn_of_other_kinds(occurring, known, f"Column {_name(given, j)!r} of {name}")
         return codes
 
 
@@ -273,6 +290,9 @@ def _as_given(X: Any, estimator: Any, ending: str = "") -> Any:
     ValueError
         If X does not have two dimensions, has no row or no column, or is complex.
     """
+    if isinstance(X, np.ma.MaskedArray):  # what is masked is missing
+        missing: Any = np.nan if X.dtype.kind in "biuf" else None
+        X = np.where(np.ma.getmaskarray(X), missing, X.data)
     given = checked_sparse(X, np.float64)
     if _is_frame(X):
         to_check: Any = np.broadcast_to(0.0, X.shape)  # it has a shape, but takes no memory
@@ -299,7 +319,7 @@ def _as_given(X: Any, estimator: Any, ending: str = "") -> Any:
 
 def _is_frame(X: Any) -> bool:
     """Return whether X is a data frame of pandas or polars, or like one of them."""
-    return all(hasattr(X, name) for name in ("columns", "dtypes", "shape"))
+    return all(hasattr(X, name) for name in ("shape", "dtypes", "columns"))
 
 
 def _array_of(rows: Any) -> Any:

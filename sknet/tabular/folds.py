@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+from sknet.tabular.values import codes_of, in_order, levels_and_codes
 
 # Rows are divided into as many parts as there are members, but not into fewer or more than these.
 PARTS = (4, 8)
@@ -58,6 +62,52 @@ def left_out_rows(
     return left_out[:n_members]
 
 
+def read_groups(groups: Any, n_rows: int) -> np.ndarray:
+    """Return the group of each row by number, in the natural order of groups.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_rows,)
+        Numbers, strings, dates, or anything else that can be hashed.
+    n_rows : int
+
+    Returns
+    -------
+    ndarray of int64 of shape (n_rows,)
+
+    Raises
+    ------
+    ValueError
+        If there is not one group for each row.
+    TypeError
+        If a group cannot be hashed, such as a list.
+    """
+    given = np.asarray(groups, dtype=object)
+    if given.ndim == 2 and given.shape[1] == 1:
+        given = given[:, 0]
+    if given.ndim != 1:
+        raise ValueError(
+            f"groups has the shape {given.shape}, but must have one entry for each of the {n_rows} "
+            "samples. Give a list or a column of X, not its name."
+        )
+    if len(given) != n_rows:
+        raise ValueError(
+            f"groups has {len(given)} entries, but X has {n_rows} samples. Give the group of each."
+        )
+    try:
+        levels, codes = levels_and_codes(given)
+    except TypeError as error:
+        raise TypeError(
+            f"groups must hold numbers or strings ({error}). Give the group of each sample."
+        ) from error
+    if (codes < 0).any():
+        raise ValueError(
+            f"Input groups contains NaN: {(codes < 0).sum()} of {n_rows} values are missing. Give "
+            "the group of each sample; one that is alone can be a group of its own."
+        )
+    return codes_of(levels, in_order(levels))[codes]
+
+
 def _parts(
     n_rows: int, n_parts: int, strata: np.ndarray | None, rng: np.random.RandomState
 ) -> list[np.ndarray]:
@@ -68,10 +118,11 @@ def _parts(
         rows = rows[np.argsort(strata[rows], kind="stable")]
     n_parts = min(n_parts, rows.size)
     if n_parts < 2:
+        need = "At least two are needed" if strata is None else "A class needs two rows for that"
         raise ValueError(
             f"There are too few rows: with n_samples = {n_rows}, none can be left out of training "
-            "to find the best epoch. A class needs two rows for that. Give more rows, or "
-            "validation data as X_val and y_val."
+            f"to find the best epoch. {need}. Give more rows, or validation data as X_val and "
+            "y_val. Rows with the weight 0 do not count."
         )
     return [np.sort(rows[part::n_parts]).astype(np.int64) for part in range(n_parts)]
 

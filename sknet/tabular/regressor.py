@@ -15,6 +15,9 @@ from sknet.tabular.configurations import Configuration
 from sknet.tabular.intervals import conformal_interval
 from sknet.tabular.networks import regressor_of
 
+# Squares of larger numbers to predict, summed over the samples, might overflow.
+LARGEST_TARGET = 1e150
+
 
 class TabularMLPRegressor(RegressorMixin, BaseTabular):
     """Regressor for tables of numbers and categories that needs no tuning.
@@ -139,7 +142,18 @@ default='from_dtype'
     # Fitting.
 
     def _read_targets(self, y: np.ndarray, name: str, *, is_first: bool) -> np.ndarray:
+        if y.dtype.kind not in "biuf":
+            raise ValueError(
+                f"{name} must hold numbers, got {y.dtype}. For class labels use "
+                "TabularMLPClassifier, and replace dates by numbers."
+            )
         columns = y.reshape(len(y), -1).astype(np.float64)
+        largest = np.abs(columns).max()
+        if largest > LARGEST_TARGET:
+            raise ValueError(
+                f"{name} must be at most {LARGEST_TARGET:g}, since its squares are summed, but "
+                f"has a number of the size {largest:g}. Give it in a larger unit."
+            )
         if is_first:
             self.n_outputs_, self._is_vector = columns.shape[1], y.ndim == 1
         elif columns.shape[1] != self.n_outputs_:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable
+from datetime import date, time, timedelta
 from decimal import Decimal
 from itertools import repeat
 from numbers import Real
@@ -22,13 +23,16 @@ CATEGORICAL_DTYPE = re.compile(
     r"(category|categorical|enum|str|string|large_string|dictionary|bool|boolean)\b"
 )
 
+# Dates, times and durations: no numbers, and no categories unless the user says so.
+TIMES = (date, time, timedelta, np.datetime64, np.timedelta64)
+
 
 def holds_categories(column: Any) -> bool:
     """Return whether the column of a data frame holds categories, going by its dtype.
 
     Categories are what pandas calls category, string or bool, and polars Categorical, Enum,
     String or Boolean. A column of Python objects holds categories unless each of them is a number
-    or missing.
+    or missing, or each is a date, a time or a duration, or missing.
     """
     name = str(column.dtype).lower()
     if name != "object":
@@ -41,7 +45,8 @@ def holds_categories(column: Any) -> bool:
         isinstance(level, Real | Decimal) and not isinstance(level, bool | np.bool_)
         for level in levels
     )
-    return not (levels and are_numbers)
+    are_times = all(isinstance(level, TIMES) for level in levels)
+    return not (levels and (are_numbers or are_times))
 
 
 def as_numbers(column: Any) -> np.ndarray:

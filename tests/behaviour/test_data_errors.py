@@ -27,6 +27,7 @@ WORDS = list("xyxyxyxy")
 DAYS = pd.date_range("2020-01-01", periods=N)
 ENCODE = "Encode them, for example with OneHotEncoder in a ColumnTransformer."
 REPLACE = "Replace dates by numbers, such as the year or the weekday."
+SECONDS = "Replace durations by numbers, such as their seconds."
 REASON = " (could not convert string to float: 'x')"
 
 CALLS = {
@@ -55,7 +56,7 @@ COLUMNS = {
     "dates with a zone": (DAYS.tz_localize("UTC"), f"'c' (dates). {REPLACE}"),
     "dates as objects": (pd.Series(DAYS.date, dtype=object), f"'c' (dates). {REPLACE}"),
     "periods": (DAYS.to_period(), f"'c' (dates). {REPLACE}"),
-    "durations": (DAYS - DAYS[0], f"'c' (durations). {ENCODE}"),
+    "durations": (DAYS - DAYS[0], f"'c' (durations). {SECONDS}"),
 }
 
 

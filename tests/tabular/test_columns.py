@@ -129,7 +129,7 @@ KINDS = {
     "objects, NA": (pd.Series([2.5, pd.NA], dtype=object), False),
     "objects, booleans": (pd.Series([True, None], dtype=object), True),
     "objects, strings": (pd.Series([1, "2"], dtype=object), True),
-    "objects, dates": (pd.Series(DATES, dtype=object), True),
+    "objects, dates and strings": (pd.Series([DATES[0], "?"], dtype=object), True),
     "objects, none": (pd.Series([None, None], dtype=object), True),
     "categories, numbers": (pd.Series([3, 4], dtype="category"), True),
     "booleans": (pd.Series([True, False]), True),
@@ -233,6 +233,7 @@ values = st.one_of(
 )
 
 
+@pytest.mark.filterwarnings("ignore:Column 0 of X holds:UserWarning")  # strings or numbers only
 @given(st.lists(values, min_size=1, max_size=20), st.lists(values, min_size=1, max_size=20))
 def test_levels_of_any_values(old, new):
     """A code leads back to the value, for old and for new values."""
@@ -278,7 +279,10 @@ NOT_NUMBERS = {
     "dates": (two(DAYS), f"'c' (dates). {REPLACE}"),
     "array of dates": (np.array([DAYS]).T, f"0 (dates). {REPLACE}"),
     "dates of polars": (pl.DataFrame({"c": DATES}), f"'c' (dates). {REPLACE}"),
-    "durations": (two(DAYS - DAYS[0]), f"'c' (durations). {GIVE}"),
+    "durations": (
+        two(DAYS - DAYS[0]),
+        "'c' (durations). Replace durations by numbers, such as their seconds.",
+    ),
     "complex": (two([1j, 2]), f"'c' (objects of the type complex). {GIVE}"),
     "objects": (
         OBJECT,
