@@ -13,7 +13,7 @@ from sknet._engine.memory import CSR, Data, n_rows, parts_of
 from sknet.estimators.fitted_network import flat_parameters
 from sknet.estimators.labels import binarizer_of
 from sknet.estimators.parameters import random_state_of
-from sknet.estimators.pickles import INTERRUPTED, VERSION, pickled
+from sknet.estimators.pickles import INTERRUPTED, VERSION, pickled, requests_of
 
 if TYPE_CHECKING:
     from sknet._network.network import Network
@@ -179,7 +179,7 @@ class Run:
         image: dict[str, Any] = {
             "class": type(self.model).__name__,
             "parameters": parameters,
-            "fitted": fitted_values(vars(self.model)),
+            "fitted": fitted_values(vars(self.model)) | requests_of(vars(self.model)),
             "run": {"id": self.id, "before": self.before, "start": _generator_of(self.start)},
         }
         if self.state is not None:
