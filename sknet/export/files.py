@@ -81,9 +81,14 @@ def save(model: Any, path: str | os.PathLike[str], *, training_state: bool = Fal
     """
     name = type(model).__name__
     if type(model) is not CLASSES.get(name):
+        instead = (
+            "Save its to_local(), which is one."
+            if hasattr(model, "to_local")
+            else "Use pickle or skops for other estimators, for subclasses and for pipelines."
+        )
         raise TypeError(
-            f"sknet.save takes an MLPClassifier or MLPRegressor of sknet, got {type(model)}. Use "
-            "pickle or skops for other estimators, for subclasses and for pipelines."
+            "sknet.save takes an MLPClassifier or MLPRegressor of sknet, got "
+            f"{type(model)}. {instead}"
         )
     state = model.__getstate__()
     if "_fitted_loss" not in state:
