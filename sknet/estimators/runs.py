@@ -34,6 +34,9 @@ PRIVATE = (
     "_averaging",
 )
 
+# What begins anew. Its folder of checkpoints would be that of the interrupted run.
+ANEW = "sklearn.base.clone(estimator).set_callbacks()"
+
 # Parameters that may be changed before an interrupted run goes on: how long, and how it is run.
 CHANGEABLE = ("max_iter", "n_jobs", "verbose")
 
@@ -305,8 +308,8 @@ def _check_parameters(model: Any, saved: Mapping[str, Any]) -> None:
         if name not in (*CHANGEABLE, "random_state") and not _are_equal(value, saved[name]):
             raise ValueError(
                 f"{name}={value!r}, but the interrupted run has {name}={saved[name]!r}. Set it "
-                f"back to go on with that run, or fit sklearn.base.clone(estimator), which begins "
-                f"anew. Only {', '.join(CHANGEABLE)} may be changed."
+                f"back to go on with that run. To begin anew, fit {ANEW}. Only "
+                f"{', '.join(CHANGEABLE)} may be changed."
             )
 
 
@@ -330,10 +333,7 @@ def _fingerprint(arrays: Sequence[Data]) -> dict[str, Any]:
 
 def _check_data(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise ValueError unless the data are those that an interrupted run had."""
-    remedy = (
-        "Give the data of that run to go on with it, or fit sklearn.base.clone(estimator), which "
-        "begins anew."
-    )
+    remedy = f"Give the data of that run to go on with it. To begin anew, fit {ANEW}."
     for name in dict.fromkeys((*saved, *now)):
         if name not in now or name not in saved:
             had = "had it" if name in saved else "had none"
