@@ -158,7 +158,8 @@ class LossCurveDisplay:
         if not getattr(network, "loss_curve_", None):
             raise ValueError(
                 f"{network} has no loss_curve_ to plot. Of scikit-learn's solvers only 'adam' and "
-                "'sgd' record one: fit with one of those, or fit a network of sknet."
+                "'sgd' record one, and without_training_state() leaves it out. Give a network of "
+                "sknet as it was fitted."
             )
         display = cls(
             network.loss_curve_,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sklearn.utils.validation import check_is_fitted
@@ -41,6 +41,13 @@ TRAINING_STATE = ("_optimizer", "_averaging", "_measured", "_no_improvement_coun
 # Under which an estimator has the run of a checkpoint, with which its next fit goes on.
 INTERRUPTED = "_interrupted"
 
+# Under which scikit-learn keeps callbacks on an estimator.
+CALLBACKS = "_skl_callbacks"
+
+# Where scikit-learn keeps what `set_fit_request` and its like have asked for. The object has a
+# reference to the estimator that was asked, which may be an earlier copy with all of its state.
+REQUESTS = "_metadata_request"
+
 # Where a pickle has the version of sknet that wrote it.
 VERSION = "_sknet_version"
 
@@ -61,7 +68,7 @@ class Pickles:
         The copy has the same parameters and gives the same predictions, to the bit. It lacks the
         optimiser's moving averages, the average of ``ema_decay`` and the curves of the epochs, so
         its pickle is hardly larger than its weights. After 'adam', that is a third of the size.
-        The curves and ``history_`` are empty.
+        The curves and ``history_`` are empty, and callbacks are left out.
 
         The copy can be trained further. `partial_fit` then starts with a new optimiser.
 
@@ -89,7 +96,7 @@ class Pickles:
         True
         """
         check_is_fitted(self, "coefs_")
-        left_out = (*TRAINING_STATE, INTERRUPTED)
+        left_out = (*TRAINING_STATE, INTERRUPTED, CALLBACKS)
         state = {k: v for k, v in self.__getstate__().items() if k not in left_out}
         state |= {name: [] for name in CURVES if state.get(name) is not None}
         copied = object.__new__(type(self))
@@ -116,7 +123,10 @@ class Pickles:
             If another version of sknet wrote it.
         """
         restored = unpickled(type(self), state, self._pickled_attributes)
+        requests = restored.pop(REQUESTS, None)
         super().__setstate__(restored)  # type: ignore[misc]
+        if requests is not None:
+            _set_requests(self, requests)
         if hasattr(self, "coefs_"):
             self._show(self._network())
 
@@ -140,7 +150,32 @@ def pickled(state: dict[str, Any]) -> dict[str, Any]:
             "y_type": binarizer.y_type_,
             "sparse_input": binarizer.sparse_input_,
         }
-    return state | {VERSION: __version__}
+    return state | requests_of(state) | {VERSION: __version__}
+
+
+def requests_of(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry of a pickle about requests for metadata, if any were set.
+
+    Its value has, for each method, what each of its parameters is asked for by: a bool, None, or
+    another name.
+    """
+    if REQUESTS not in state:
+        return {}
+    asked = {
+        method: dict(request.requests)
+        for method, request in vars(state[REQUESTS]).items()
+        if method != "owner" and request.requests
+    }
+    return {REQUESTS: asked}
+
+
+def _set_requests(estimator: Any, asked: Mapping[str, Mapping[str, Any]]) -> None:
+    """Set the requests for metadata that `requests_of` has returned."""
+    request = estimator.get_metadata_routing()  # as the class has it: none are set yet
+    for method, parameters in asked.items():
+        for name, alias in parameters.items():
+            getattr(request, method).add_request(param=name, alias=alias)
+    vars(estimator)[REQUESTS] = request
 
 
 def unpickled(cls: type, state: dict[str, Any], required: Sequence[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sknet._engine.memory import CSR, Data, n_rows, parts_of
 from sknet.estimators.fitted_network import flat_parameters
 from sknet.estimators.labels import binarizer_of
 from sknet.estimators.parameters import random_state_of
-from sknet.estimators.pickles import INTERRUPTED, VERSION, pickled
+from sknet.estimators.pickles import INTERRUPTED, VERSION, pickled, requests_of
 
 if TYPE_CHECKING:
     from sknet._network.network import Network
@@ -33,6 +33,9 @@ PRIVATE = (
     "_optimizer",
     "_averaging",
 )
+
+# What begins anew. Its folder of checkpoints would be that of the interrupted run.
+ANEW = "sklearn.base.clone(estimator).set_callbacks()"
 
 # Parameters that may be changed before an interrupted run goes on: how long, and how it is run.
 CHANGEABLE = ("max_iter", "n_jobs", "verbose")
@@ -179,7 +182,7 @@ class Run:
         image: dict[str, Any] = {
             "class": type(self.model).__name__,
             "parameters": parameters,
-            "fitted": fitted_values(vars(self.model)),
+            "fitted": fitted_values(vars(self.model)) | requests_of(vars(self.model)),
             "run": {"id": self.id, "before": self.before, "start": _generator_of(self.start)},
         }
         if self.state is not None:
@@ -305,8 +308,8 @@ def _check_parameters(model: Any, saved: Mapping[str, Any]) -> None:
         if name not in (*CHANGEABLE, "random_state") and not _are_equal(value, saved[name]):
             raise ValueError(
                 f"{name}={value!r}, but the interrupted run has {name}={saved[name]!r}. Set it "
-                f"back to go on with that run, or fit sklearn.base.clone(estimator), which begins "
-                f"anew. Only {', '.join(CHANGEABLE)} may be changed."
+                f"back to go on with that run. To begin anew, fit {ANEW}. Only "
+                f"{', '.join(CHANGEABLE)} may be changed."
             )
 
 
@@ -330,10 +333,7 @@ def _fingerprint(arrays: Sequence[Data]) -> dict[str, Any]:
 
 def _check_data(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise ValueError unless the data are those that an interrupted run had."""
-    remedy = (
-        "Give the data of that run to go on with it, or fit sklearn.base.clone(estimator), which "
-        "begins anew."
-    )
+    remedy = f"Give the data of that run to go on with it. To begin anew, fit {ANEW}."
     for name in dict.fromkeys((*saved, *now)):
         if name not in now or name not in saved:
             had = "had it" if name in saved else "had none"

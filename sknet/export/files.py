@@ -13,7 +13,7 @@ import sknet
 from sknet.estimators import MLPClassifier, MLPRegressor
 from sknet.estimators.engine import load_engine
 from sknet.estimators.known_parameters import defaults_of
-from sknet.estimators.pickles import INTERRUPTED, TRAINING_STATE, VERSION
+from sknet.estimators.pickles import CALLBACKS, INTERRUPTED, TRAINING_STATE, VERSION
 from sknet.exceptions import ModelFileError
 from sknet.export.fitted_checks import check_fitted
 from sknet.export.plain_values import Decoder, Encoder
@@ -23,13 +23,14 @@ from sknet.optimizers import Optimizer
 CLASSES: dict[str, Any] = {cls.__name__: cls for cls in (MLPClassifier, MLPRegressor)}
 
 # What an estimator has besides its model: scikit-learn's callbacks, and a run to go on with.
-BESIDE = ("_skl_callbacks", INTERRUPTED)
+BESIDE = (CALLBACKS, INTERRUPTED)
 
 
 def save(model: Any, path: str | os.PathLike[str], *, training_state: bool = False) -> None:
     """Save a fitted network as a file that is safe to load.
 
-    The file holds parameters, weights, classes, names of features and curves. It has the format of
+    The file holds parameters, weights, classes, names of features, curves, and what
+    `set_fit_request` and its like have asked for. It does not hold callbacks. It has the format of
     `safetensors <https://huggingface.co/docs/safetensors>`_, so other programs can read its arrays.
     `load` gives back an estimator with the same attributes, whose predictions have the same bits.
 
@@ -80,9 +81,14 @@ def save(model: Any, path: str | os.PathLike[str], *, training_state: bool = Fal
     """
     name = type(model).__name__
     if type(model) is not CLASSES.get(name):
+        instead = (
+            "Save its to_local(), which is one."
+            if hasattr(model, "to_local")
+            else "Use pickle or skops for other estimators, for subclasses and for pipelines."
+        )
         raise TypeError(
-            f"sknet.save takes an MLPClassifier or MLPRegressor of sknet, got {type(model)}. Use "
-            "pickle or skops for other estimators, for subclasses and for pipelines."
+            "sknet.save takes an MLPClassifier or MLPRegressor of sknet, got "
+            f"{type(model)}. {instead}"
         )
     state = model.__getstate__()
     if "_fitted_loss" not in state:

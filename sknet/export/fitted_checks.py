@@ -16,13 +16,13 @@ from sklearn.base import is_classifier
 
 from sknet._training.averaging import Averaging
 from sknet.activations import Activation
-from sknet.estimators.pickles import CURVES, TRAINING_STATE
+from sknet.estimators.pickles import CURVES, REQUESTS, TRAINING_STATE
 from sknet.exceptions import ModelFileError
 from sknet.losses import Loss
 from sknet.optimizers import Optimizer
 
 # Attributes that not every fitted network has.
-OPTIONAL = {"feature_names_in_", "training_scores_", *TRAINING_STATE}
+OPTIONAL = {"feature_names_in_", "training_scores_", REQUESTS, *TRAINING_STATE}
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -51,6 +51,7 @@ def check_fitted(model: Any, attributes: Mapping[str, Any]) -> None:
         names = attributes["feature_names_in_"]
         if not (_is_vector(names, "O") and names.size == sizes[0]):
             _refuse("feature_names_in_")
+    _check_requests(type(model), attributes.get(REQUESTS, {}))
     kind = _check_labels(attributes, sizes[-1]) if is_classifier(model) else "numbers"
     _check_parts(model, attributes, kind, sizes)
     n_parameters = sum(fan_in * fan_out + fan_out for fan_in, fan_out in pairwise(sizes))
@@ -201,6 +202,22 @@ def _part(kind: Any, name: Any) -> Any:
 
 
 # The state of training.
+
+
+def _check_requests(cls: Any, asked: Any) -> None:
+    """Refuse requests for metadata of methods and parameters that the class does not have."""
+    if not isinstance(asked, dict):
+        _refuse(REQUESTS)
+    known = cls().get_metadata_routing()
+    for method, parameters in asked.items():
+        if method == "owner" or method not in vars(known) or not isinstance(parameters, dict):
+            _refuse(REQUESTS)
+        for name, alias in parameters.items():
+            is_name = isinstance(alias, str) and alias.isidentifier()
+            if name not in getattr(known, method).requests or not (
+                alias is None or isinstance(alias, bool) or is_name
+            ):
+                _refuse(REQUESTS)
 
 
 def _check_optimizer(state: Any, n_parameters: int) -> None:

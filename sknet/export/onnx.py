@@ -21,6 +21,7 @@ from sknet.export.networks import (
     label_classes,
 )
 from sknet.inspection import HiddenLayers, _network_of
+from sknet.tabular.base import BaseTabular
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
@@ -127,8 +128,7 @@ def to_onnx(
     if not isinstance(model, (BaseMLP, HiddenLayers)):
         raise TypeError(
             "model must be an MLPClassifier, MLPRegressor or HiddenLayers of sknet, got "
-            f"{type(model).__name__}. For estimators around one, such as pipelines, call "
-            "sknet.export.register_skl2onnx() and then skl2onnx.to_onnx(model, X)."
+            f"{type(model).__name__}. {_instead_of(model)}"
         )
     if not is_classifier(model):
         for option, value in {"zipmap": zipmap, "raw_scores": raw_scores}.items():
@@ -150,6 +150,18 @@ def to_onnx(
         n_outputs = len(model.intercepts_[-1])
         outputs = [_output(graph, "variable", add_regressor(graph, X, model), n_outputs)]
     return _finished(graph, len(network.coefs_[0]), outputs)
+
+
+def _instead_of(model: Any) -> str:
+    """Return what a user can do about a model of another class."""
+    if hasattr(model, "to_local"):
+        return "Give its to_local(), which is such a network."
+    if isinstance(model, BaseTabular):
+        return "Ensembles for tables cannot be exported to ONNX."
+    return (
+        "For estimators around one, such as pipelines, call sknet.export.register_skl2onnx() and "
+        "then skl2onnx.to_onnx(model, X)."
+    )
 
 
 def _checked_dtype(dtype: Any) -> np.dtype:

@@ -6,6 +6,21 @@ from sknet.estimators import MLPClassifier, MLPRegressor
 from sknet.hidden_sizes import HiddenLayerSizes
 from sknet.inspection import HiddenLayers
 from sknet.metrics import d2_pinball_score, mean_pinball_loss
+from sknet.tabular import TabularMLPClassifier, TabularMLPRegressor
+from sknet.tabular.columns import Columns
+from sknet.tabular.configurations import Configuration
+from sknet.tabular.encoding import (
+    Encoder,
+    _Categories,
+    _Numbers,
+    _Piecewise,
+    _Quantile,
+    _Robust,
+    _SparseNumbers,
+)
+from sknet.tabular.members import Member, Standardization
+from sknet.tabular.networks import InitialWeights, MemberClassifier
+from sknet.tabular.table import MemberTable
 
 #: Names of types and functions for ``skops.io.load(file, trusted=sknet.export.TRUSTED_TYPES)`` and
 #: for ``mlflow.sklearn.save_model(..., skops_trusted_types=sknet.export.TRUSTED_TYPES)``. Building
@@ -21,6 +36,23 @@ TRUSTED_TYPES: list[str] = [
             HiddenLayerSizes,
             mean_pinball_loss,
             d2_pinball_score,
+            # Ensembles for tables, and what they are made of.
+            TabularMLPClassifier,
+            TabularMLPRegressor,
+            Columns,
+            Configuration,
+            Encoder,
+            InitialWeights,
+            Member,
+            MemberClassifier,
+            MemberTable,
+            Standardization,
+            _Categories,
+            _Numbers,
+            _Piecewise,
+            _Quantile,
+            _Robust,
+            _SparseNumbers,
         )
     ),
     "sklearn.metrics._scorer._Scorer",

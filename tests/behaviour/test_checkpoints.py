@@ -248,6 +248,20 @@ def test_a_fit_may_be_cut_short_again_and_again(tmp_path):
 
 
 @needs_callbacks
+def test_what_errors_advise_to_begin_anew(tmp_path):
+    model_of(CASES["ema"]).set_callbacks(Checkpoint(tmp_path)).fit(X, Y)
+    resumed = Checkpoint.resume(tmp_path)
+    advice = r"To begin anew, fit sklearn\.base\.clone\(estimator\)\.set_callbacks\(\)\."
+    with pytest.raises(ValueError, match=f"other values.*{advice}"):
+        resumed.fit(1 - X, Y)
+    with pytest.raises(ValueError, match=f"alpha=1.0.*{advice}"):
+        resumed.set_params(alpha=1.0).fit(X, Y)
+    assert clone(resumed).set_callbacks().fit(X, Y).n_iter_ == NET["max_iter"]
+    with pytest.raises(ValueError, match="checkpoints of another fit"):
+        clone(resumed).fit(X, Y)
+
+
+@needs_callbacks
 def test_callbacks_count_epochs_as_if_there_had_been_no_crash(tmp_path):
     class Counter(Quiet):
         def __init__(self):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import sklearn
@@ -10,11 +13,17 @@ from comparisons import ATOL
 from factories import BOTH, classifier
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.datasets import load_wine
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from versions import needs_1_8, needs_weights
+
+import sknet
+from sknet.estimators.callbacks import HAS_CALLBACKS
+from sknet.export import TRUSTED_TYPES
+from sknet.export.fitted_checks import check_fitted
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -94,3 +103,76 @@ def test_weights_by_step_name_without_routing(cancer):
     direct = classifier().fit(X, y, sample_weight=weights)
     assert_array_equal(pipeline.predict_proba(X), direct.predict_proba(X))
     assert abs(direct.predict_proba(X) - classifier().fit(X, y).predict_proba(X)).max() > 0.01
+
+
+# Requests in copies and files.
+
+COPIES = {
+    "pickle": lambda model, path: pickle.loads(pickle.dumps(model)),
+    "deepcopy": lambda model, path: copy.deepcopy(model),
+    "without_training_state": lambda model, path: model.without_training_state(),
+    "save": lambda model, path: sknet.save(model, path) or sknet.load(path),
+    "skops": lambda model, path: through_skops(model),
+    "checkpoint": lambda model, path: through_checkpoint(model, path),
+}
+
+
+def through_skops(model):
+    io = pytest.importorskip("skops.io", reason="skops is not installed")
+    return io.loads(io.dumps(model), trusted=TRUSTED_TYPES)
+
+
+def through_checkpoint(model, path):
+    if not HAS_CALLBACKS:
+        pytest.skip("scikit-learn before 1.9 has no callbacks")
+    X, y = load_wine(return_X_y=True)
+    clone(model).set_callbacks(sknet.Checkpoint(path)).fit(X, y)
+    return sknet.Checkpoint.resume(path)
+
+
+@pytest.fixture
+def asking(wine):
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = classifier(max_iter=3).fit(*wine)
+        model.set_fit_request(sample_weight="weights", X_val=False)
+        return model.set_score_request(sample_weight=True)
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_copies_and_files_keep_requests(way, asking, tmp_path):
+    copied = COPIES[way](asking, tmp_path / "model")
+    expected = asking.get_metadata_routing()
+    assert str(copied.get_metadata_routing()) == str(expected)
+    assert expected.fit.requests["sample_weight"] == "weights"
+
+
+@pytest.mark.usefixtures("routing")
+def test_a_small_pickle_does_not_hold_the_estimator_that_was_asked(wine):
+    X, y = wine
+    model = classifier(hidden_layer_sizes=(1000,), max_iter=3).set_fit_request(sample_weight=True)
+    plain = classifier(hidden_layer_sizes=(1000,), max_iter=3).fit(X, y)
+    small, expected = (m.without_training_state() for m in (model.fit(X, y), plain))
+    assert len(pickle.dumps(small)) < len(pickle.dumps(expected)) + 1000
+    assert len(pickle.dumps(clone(model))) < 10_000
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        None,
+        {"owner": {}},
+        {"dance": {}},
+        {"fit": None},
+        {"fit": {"X": True}},
+        {"fit": {"sample_weight": 1}},
+        {"fit": {"sample_weight": "no name"}},
+    ],
+    ids=str,
+)
+def test_files_with_unknown_requests_are_refused(asked, asking):
+    state = asking.__getstate__()
+    names = asking.get_params().keys() | {"_sknet_version"}
+    attributes = {name: value for name, value in state.items() if name not in names}
+    check_fitted(asking, attributes)
+    with pytest.raises(sknet.exceptions.ModelFileError, match="_metadata_request"):
+        check_fitted(asking, attributes | {"_metadata_request": asked})

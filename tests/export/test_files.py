@@ -18,6 +18,7 @@ from sklearn.exceptions import NotFittedError
 from snapshots import assert_same, assert_same_weights, assert_unchanged, snapshot
 
 import sknet
+from sknet.dask import DaskMLPClassifier
 from sknet.estimators.pickles import TRAINING_STATE
 from sknet.exceptions import ModelFileError
 from sknet.optimizers import Optimizer
@@ -26,9 +27,8 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", LBFGS_STOPS_EARLY
 )
 
-LETTERS = np.array(
-    [*"abcdefgh", "\u00e4\U0001f600", "j\udc80\0x"]
-)  # beyond ASCII, half a pair, NUL
+# Beyond ASCII, half a pair, NUL.
+LETTERS = np.array([*"abcdefgh", "\u00e4\U0001f600", "j\udc80\0x"])
 TARGETS = {
     "integers": lambda y: y,
     "small integers": lambda y: y.astype(np.int8),
@@ -301,6 +301,8 @@ def test_other_objects(small, path):
     for other in (Own(max_iter=2).fit(*small), sknet.HiddenLayers(classifier()), "model"):
         with pytest.raises(TypeError, match="takes an MLPClassifier or MLPRegressor"):
             sknet.save(other, path)
+    with pytest.raises(TypeError, match="to_local"):
+        sknet.save(DaskMLPClassifier(), path)
     with pytest.raises(NotFittedError, match="not fitted"):
         sknet.save(classifier(), path)
 

@@ -14,8 +14,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from sknet import HiddenLayers
+from sknet import HiddenLayers, TabularMLPClassifier
 from sknet.activations import Activation, ReLU
+from sknet.dask import DaskMLPClassifier
 from sknet.export import onnx_formula, to_onnx
 from sknet.losses import Loss
 from sknet.losses.base import WithIdentity
@@ -392,6 +393,12 @@ class TestErrors:
     def test_not_a_network(self, model):
         with pytest.raises(TypeError, match="register_skl2onnx"):
             to_onnx(model)
+
+    def test_other_estimators_of_sknet(self):
+        with pytest.raises(TypeError, match="Ensembles for tables cannot be exported"):
+            to_onnx(TabularMLPClassifier())
+        with pytest.raises(TypeError, match="to_local"):
+            to_onnx(DaskMLPClassifier())
 
     @pytest.mark.parametrize("option", ["zipmap", "raw_scores"])
     def test_options_of_classifiers(self, option):
