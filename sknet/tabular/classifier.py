@@ -196,12 +196,12 @@ default='from_dtype'
         codes = np.concatenate([one.samples.targets for one in trained])
         weights = np.concatenate([one.samples.weights for one in trained])
         self.temperature_ = fitted_temperature(scores, codes, weights)
-        total, count = np.zeros((n_rows, max(2, scores.shape[1]))), np.zeros((n_rows, 1))
+        total, count = np.zeros((n_rows, scores.shape[1])), np.zeros((n_rows, 1))
         y, row_weights = np.zeros(n_rows, np.intp), np.zeros(n_rows)
         judged: dict[str, list[float]] = {"validation_score": [], "validation_loss": []}
         for _, rows, samples, own in trained:
             p = ensemble_probabilities([own], self.temperature_)
-            total[rows] += p
+            total[rows] += own
             count[rows] += 1
             y[rows], row_weights[rows] = samples.targets, samples.weights
             accuracy = accuracy_score(
@@ -210,9 +210,10 @@ default='from_dtype'
             judged["validation_score"].append(float(accuracy))
             judged["validation_loss"].append(log_loss(own, *samples[1:], self.temperature_))
         with np.errstate(invalid="ignore"):
-            self.oof_predictions_ = (total / count)[:, : len(self.classes_)]
+            p = ensemble_probabilities([total / count], self.temperature_)
+        self.oof_predictions_ = p[:, : len(self.classes_)]
         known = count[:, 0] > 0
-        predicted = total[known].argmax(axis=1)
+        predicted = p[known].argmax(axis=1)
         accuracy = accuracy_score(y[known], predicted, sample_weight=row_weights[known])
         self.oof_score_ = float(accuracy)
         return judged
