@@ -26,7 +26,7 @@ def test_trusted_types_are_enough(encoding, monkeypatch):
         monkeypatch.setattr(
             sknet.tabular.base,
             "sample_configuration",
-            lambda *arguments: replace(sample_configuration(*arguments), encoding=encoding),
+            lambda *a, **k: replace(sample_configuration(*a, **k), encoding=encoding),
         )
         X = X.assign(flag=X["b"] > 0, count=range(len(X)))
     models = [
