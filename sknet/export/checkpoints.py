@@ -21,6 +21,7 @@ from sknet.exceptions import ModelFileError
 from sknet.export.atomic_write import LEFT_BEHIND
 from sknet.export.fitted_checks import check_fitted
 from sknet.export.plain_values import Decoder, Encoder
+from sknet.export.run_checks import check_run
 from sknet.export.tensor_file import Content, parse_json, read, write
 from sknet.optimizers import Optimizer
 
@@ -346,6 +347,8 @@ def _model_of(image: dict[str, Any]) -> Any:
     model._validate_params()
     attributes = image["fitted"]
     check_fitted(model, attributes)
+    weights = [*attributes["coefs_"], *attributes["intercepts_"]]
+    check_run(model, run, sum(array.size for array in weights))
     if run["before"]:
         check_fitted(model, run["before"])
     model.__setstate__({**vars(model), **attributes, VERSION: sknet.__version__})

@@ -42,20 +42,20 @@ def check_fitted(model: Any, attributes: Mapping[str, Any]) -> None:
         If an attribute is missing, unknown, or not what it is in a fitted network.
     """
     required = set(model._pickled_attributes)
-    _check_names("attributes of a fitted network", attributes, required, OPTIONAL)
+    check_names("attributes of a fitted network", attributes, required, OPTIONAL)
     for name, is_valid in SIMPLE.items():
         if name in attributes and not is_valid(attributes[name]):
             _refuse(name)
     sizes = _check_weights(attributes)
     if "feature_names_in_" in attributes:
         names = attributes["feature_names_in_"]
-        if not (_is_vector(names, "O") and names.size == sizes[0]):
+        if not (is_vector(names, "O") and names.size == sizes[0]):
             _refuse("feature_names_in_")
     _check_requests(type(model), attributes.get(REQUESTS, {}))
     kind = _check_labels(attributes, sizes[-1]) if is_classifier(model) else "numbers"
     _check_parts(model, attributes, kind, sizes)
     n_parameters = sum(fan_in * fan_out + fan_out for fan_in, fan_out in pairwise(sizes))
-    _check_optimizer(attributes.get("_optimizer"), n_parameters)
+    check_optimizer(model, attributes.get("_optimizer"), n_parameters)
     _check_averaging(attributes.get("_averaging"), n_parameters)
     _check_measured(attributes.get("_measured"))
 
@@ -64,7 +64,7 @@ def _refuse(name: str) -> NoReturn:
     raise ModelFileError(f"The attribute {name} is not that of a fitted network.")
 
 
-def _check_names(
+def check_names(
     what: str, found: Iterable[str], required: set[str], optional: Iterable[str] = ()
 ) -> None:
     """Refuse names that are missing or unknown."""
@@ -79,37 +79,42 @@ def _check_names(
 # Single values.
 
 
-def _is_count(value: Any) -> bool:
+def is_count(value: Any) -> bool:
+    """Return whether a value is an integer >= 0, and no bool."""
     return isinstance(value, int | np.integer) and type(value) is not bool and bool(value >= 0)
 
 
-def _is_float(value: Any) -> bool:
+def is_float(value: Any) -> bool:
+    """Return whether a value is a float of Python or NumPy."""
     return isinstance(value, float | np.floating)
 
 
-def _is_curve(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_float, value))
+def is_curve(value: Any) -> bool:
+    """Return whether a value is a list of floats."""
+    return isinstance(value, list) and all(map(is_float, value))
 
 
-def _or_none(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
+def or_none(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return a check that None passes, too."""
     return lambda value: value is None or is_valid(value)
 
 
-def _is_vector(value: Any, kinds: str) -> bool:
+def is_vector(value: Any, kinds: str) -> bool:
+    """Return whether a value is a vector whose dtype is of one of NumPy's kinds."""
     return isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in kinds
 
 
 SIMPLE: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(CURVES, _or_none(_is_curve)),
-    "loss_curve_": _is_curve,
-    "learning_rate_curve_": _is_curve,
-    "training_scores_": _is_curve,
-    "loss_": _is_float,
-    "best_loss_": _or_none(_is_float),
-    "best_validation_score_": _or_none(_is_float),
-    "n_iter_": _is_count,
-    "t_": _is_count,
-    "_no_improvement_count": _is_count,
+    **dict.fromkeys(CURVES, or_none(is_curve)),
+    "loss_curve_": is_curve,
+    "learning_rate_curve_": is_curve,
+    "training_scores_": is_curve,
+    "loss_": is_float,
+    "best_loss_": or_none(is_float),
+    "best_validation_score_": or_none(is_float),
+    "n_iter_": is_count,
+    "t_": is_count,
+    "_no_improvement_count": is_count,
 }
 
 
@@ -136,7 +141,7 @@ def _check_weights(attributes: Mapping[str, Any]) -> list[int]:
         _refuse("intercepts_")
     expected = {"n_features_in_": sizes[0], "n_outputs_": sizes[-1], "n_layers_": len(sizes)}
     for name, size in expected.items():
-        if not _is_count(attributes[name]) or attributes[name] != size:
+        if not is_count(attributes[name]) or attributes[name] != size:
             _refuse(name)
     return sizes
 
@@ -146,10 +151,10 @@ def _check_labels(attributes: Mapping[str, Any], n_outputs: int) -> str:
     binarizer, known = attributes["_label_binarizer"], attributes["classes_"]
     if not isinstance(binarizer, dict):
         _refuse("_label_binarizer")
-    _check_names("entries of _label_binarizer", binarizer, {"classes", "y_type", "sparse_input"})
+    check_names("entries of _label_binarizer", binarizer, {"classes", "y_type", "sparse_input"})
     classes, y_type = binarizer["classes"], binarizer["y_type"]
     for labels in (classes, known):
-        if not _is_vector(labels, "biufUO"):
+        if not is_vector(labels, "biufUO"):
             _refuse("classes_")
         if len(labels) != len(classes) or not (labels[1:] > labels[:-1]).all():
             _refuse("classes_")
@@ -177,7 +182,7 @@ def _check_parts(model: Any, attributes: Mapping[str, Any], kind: str, sizes: li
     if not (isinstance(loss_and_settings, tuple) and len(loss_and_settings) == 2):
         _refuse("_fitted_loss")
     loss, settings = _part(Loss, loss_and_settings[0]), loss_and_settings[1]
-    if not (_is_curve(settings) and all(map(math.isfinite, settings)) and loss.targets == kind):
+    if not (is_curve(settings) and all(map(math.isfinite, settings)) and loss.targets == kind):
         _refuse("_fitted_loss")
     quantiles = loss.quantiles(settings)
     if quantiles:
@@ -220,22 +225,29 @@ def _check_requests(cls: Any, asked: Any) -> None:
                 _refuse(REQUESTS)
 
 
-def _check_optimizer(state: Any, n_parameters: int) -> None:
+def check_optimizer(model: Any, state: Any, n_parameters: int) -> None:
+    """Refuse what is not the state of an optimiser, as a pickle has it, or None."""
     if state is None:
         return
     if not isinstance(state, dict) or "name" not in state:
         _refuse("_optimizer")
     part = _part(Optimizer, state["name"])
     known = {field.name for field in fields(part)}
-    _check_names("attributes of an optimiser", state, {"name", *known})
+    check_names("attributes of an optimiser", state, {"name", *known})
     slots = state["slots"]
-    if not _is_vector(slots, "f") or slots.dtype not in FLOATS:
+    if not is_vector(slots, "f") or slots.dtype not in FLOATS:
         _refuse("_optimizer")
-    if slots.size != part.n_slots * n_parameters or not _is_count(state["t"]):
+    if slots.size != part.n_slots * n_parameters or not is_count(state["t"]):
         _refuse("_optimizer")
-    for name in known - {"slots", "t"}:
-        if not isinstance(state[name], bool | int | float) or not math.isfinite(state[name]):
+    numbers = {name: state[name] for name in known - {"slots", "t"}}
+    for number in numbers.values():
+        if not isinstance(number, bool | int | float) or not 0 <= number < math.inf:
             _refuse("_optimizer")
+    del numbers["learning_rate"]  # the present one; the parameter of this name is the schedule
+    try:
+        type(model)(**numbers)._validate_params()
+    except (ValueError, TypeError):
+        _refuse("_optimizer")
 
 
 def _check_averaging(state: Any, n_parameters: int) -> None:
@@ -243,12 +255,12 @@ def _check_averaging(state: Any, n_parameters: int) -> None:
         return
     if not isinstance(state, dict):
         _refuse("_averaging")
-    _check_names("attributes of an average", state, {field.name for field in fields(Averaging)})
+    check_names("attributes of an average", state, {field.name for field in fields(Averaging)})
     for name in ("mean", "last"):
         vector = state[name]
-        if not _is_vector(vector, "f") or vector.dtype not in FLOATS or vector.size != n_parameters:
+        if not is_vector(vector, "f") or vector.dtype not in FLOATS or vector.size != n_parameters:
             _refuse("_averaging")
-    if not _is_float(state["decay"]) or not 0 <= state["decay"] < 1:
+    if not is_float(state["decay"]) or not 0 <= state["decay"] < 1:
         _refuse("_averaging")
 
 
@@ -258,7 +270,7 @@ def _check_measured(state: Any) -> None:
         return
     if not isinstance(state, dict):
         _refuse("_measured")
-    _check_names("entries of _measured", state, {"loss", "scoring", "training_scoring", "data"})
+    check_names("entries of _measured", state, {"loss", "scoring", "training_scoring", "data"})
     if not isinstance(state["loss"], tuple):
         _refuse("_measured")
     if not all(
