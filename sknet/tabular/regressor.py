@@ -219,9 +219,9 @@ default='from_dtype'
         are, such an interval contains the number of a new sample with a probability of at least
         about ``2 * coverage - 1``, and in practice of about ``coverage``: on six real tables,
         intervals with a coverage of 0.9 contained 91 to 94 % of the numbers (see
-        ``benchmarks/tabular.py``). The samples must be as if drawn at random from the same source. This holds
-        neither for forecasts of a series that changes, nor for new groups if a group has several
-        samples.
+        ``benchmarks/tabular.py``). The samples must be as if drawn at random from the same source.
+        This holds neither for forecasts of a series that changes, nor for new groups if a group has
+        several samples.
 
         The guarantee is for members that do not use what they leave out. Ours choose their best
         epochs by it, which makes the errors a little smaller than those for new samples. With
