@@ -204,7 +204,7 @@ def test_partial_fit_with_validation_data(split):
         ({"X_val": 0}, "X_val was given without y_val"),
         ({"y_val": 1}, "y_val was given without X_val"),
         ({"sample_weight_val": 1}, "sample_weight_val was given without X_val"),
-        ({"X_val": 2, "y_val": 1}, "X has 63 features, but MLPClassifier is expecting 64"),
+        ({"X_val": 2, "y_val": 1}, "X_val has 63 features, but MLPClassifier is expecting 64"),
         ({"X_val": 0, "y_val": 3}, "y_val has classes that are not in y: \\[77\\]"),
         ({"X_val": 0, "y_val": 4}, "inconsistent numbers of samples"),
     ],
