@@ -8,6 +8,8 @@ alive all memory that it works on.
 from __future__ import annotations
 
 import _thread
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
@@ -87,6 +89,9 @@ class _Worker:
             raise
 
     def _run(self) -> None:
+        # Debuggers and coverage ask the module threading to set their hooks in new threads.
+        sys.settrace(threading.gettrace())
+        sys.setprofile(threading.getprofile())
         try:
             while (task := self.tasks.get()) is not None:
                 error = None

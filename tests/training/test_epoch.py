@@ -175,6 +175,17 @@ def test_rows_made_ready_in_parts_have_the_bits_of_all_at_once(
             assert_same_results(train(runner, rows, n_threads), expected)
 
 
+@pytest.mark.parametrize("takes_steps", [True, False], ids=["steps", "gradient"])
+def test_kernels_stop_where_rows_are_not_ready_yet(takes_steps, monkeypatch):
+    """Rows are made ready for one minibatch at a time."""
+    arguments = 40, 16, False, np.float64, "plain", takes_steps
+    expected = train(*make_runner(*arguments), 1)
+    monkeypatch.setattr(memory, "CONVERTED_BYTES", 1)
+    runner, rows = make_runner(*arguments, unconverted=True)
+    assert len(runner.workspace.X) == 16
+    assert_same_results(train(runner, rows, 1), expected)
+
+
 @needs_compilation
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_the_real_pace_has_the_bits_of_a_long_call(n_threads, many_threads, monkeypatch):
