@@ -10,7 +10,7 @@ import numpy as np
 
 from sknet._engine.functions import matrix, vector
 from sknet._engine.memory import LINE, read_only
-from sknet._engine.simd import CPU_NAME, VECTOR_BYTES
+from sknet._engine.simd import CPU_NAME, VECTOR_BITS, VECTOR_BYTES
 from sknet._engine.tile import (
     REST_ROWS,
     ROW_VECTORS,
@@ -28,9 +28,13 @@ from sknet._engine.tile import (
 # in the L1 cache for all rows of A.
 DEPTH_BLOCK = 128
 
-# From PACK_FROM rows on, panels of B are packed. A packed panel is contiguous, whereas the rows
-# of B can evict each other from the cache if they are a power of two apart.
-PACK_FROM = 4 * TILE_ROWS
+IS_ZEN = CPU_NAME.startswith("znver")
+
+# From PACK_FROM rows on, panels of B are packed. A packed panel is contiguous, whereas the rows of
+# B can evict each other from the cache if they are a power of two apart. But packing takes half as
+# long as a tile. Zen 4 reads panels that are not packed so well that many tiles must share that
+# cost. On other processors the number was not measured again.
+PACK_FROM = TILE_ROWS * ((32 if VECTOR_BITS == 512 else 12) if IS_ZEN else 4)
 
 # If B has more bytes than this, tiles fetch the next panel while they use one. It comes from a
 # cache that is far away, or from memory.
@@ -41,7 +45,7 @@ FAR = 2**18
 # a line, in a page of its own, which no processor foresees. It pays from so many panels of B on,
 # each of which reads all of A. The numbers were measured on AMD Zen 4 and on Intel with AVX-512.
 COPY_BYTES, COPY_STRIDE = 2**19, 1024
-COPY_PANELS = 16 if CPU_NAME.startswith("znver") else 4
+COPY_PANELS = 16 if IS_ZEN else 4
 
 # For products beside which nothing is fetched.
 NOTHING = read_only(np.empty(0, np.int64))
