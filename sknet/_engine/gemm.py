@@ -24,17 +24,19 @@ from sknet._engine.tile import (
     tiles,
 )
 
-# The depth is split into blocks of at most this size. A panel of B, two vectors wide, then stays
-# in the L1 cache for all rows of A.
-DEPTH_BLOCK = 128
-
 IS_ZEN = CPU_NAME.startswith("znver")
+IS_ZEN_4 = IS_ZEN and VECTOR_BITS == 512
+
+# The depth is split into blocks of at most this size. A panel of B, two vectors wide, then stays in
+# the L1 cache for all rows of A. Zen 4 reads panels from the L2 cache as fast as its tiles need
+# them. Longer blocks are better there, since sums are stored between two blocks.
+DEPTH_BLOCK = 400 if IS_ZEN_4 else 128
 
 # From PACK_FROM rows on, panels of B are packed. A packed panel is contiguous, whereas the rows of
-# B can evict each other from the cache if they are a power of two apart. But packing takes half as
-# long as a tile. Zen 4 reads panels that are not packed so well that many tiles must share that
-# cost. On other processors the number was not measured again.
-PACK_FROM = TILE_ROWS * ((32 if VECTOR_BITS == 512 else 12) if IS_ZEN else 4)
+# B can evict each other from the cache if they are a power of two apart. But to pack a panel takes
+# half as long as a tile with it, so tiles have to share that cost: many of them where panels may as
+# well come from the L2 cache. Processors other than AMD's were not measured again.
+PACK_FROM = TILE_ROWS * (32 if IS_ZEN_4 else 12 if IS_ZEN else 4)
 
 # If B has more bytes than this, tiles fetch the next panel while they use one. It comes from a
 # cache that is far away, or from memory.
