@@ -35,8 +35,11 @@ DEPTH_BLOCK = 400 if IS_ZEN_4 else 128
 # From PACK_FROM rows on, panels of B are packed. A packed panel is contiguous, whereas the rows of
 # B can evict each other from the cache if they are a power of two apart. But to pack a panel takes
 # half as long as a tile with it, so tiles have to share that cost: many of them where panels may as
-# well come from the L2 cache. Processors other than AMD's were not measured again.
-PACK_FROM = TILE_ROWS * (32 if IS_ZEN_4 else 12 if IS_ZEN else 4)
+# well come from the L2 cache. A B of more than BIG bytes is packed from PACK_BIG_FROM rows on: it
+# comes from a cache that cores share. Processors other than AMD's were not measured again.
+PACK_BIG_FROM = TILE_ROWS * (12 if IS_ZEN else 4)
+PACK_FROM = TILE_ROWS * 32 if IS_ZEN_4 else PACK_BIG_FROM
+BIG = 2**21
 
 # If B has more bytes than this, tiles fetch the next panel while they use one. It comes from a
 # cache that is far away, or from memory.
@@ -83,8 +86,9 @@ def product(
     k = B.shape[0]
     lanes = VECTOR_BYTES // out.itemsize
     transposed = B.strides[1] != B.itemsize
-    is_packed = transposed or m >= PACK_FROM
-    is_far = is_packed and B.size * out.itemsize > FAR
+    b_bytes = B.size * out.itemsize
+    is_packed = transposed or m >= (PACK_BIG_FROM if b_bytes > BIG else PACK_FROM)
+    is_far = is_packed and b_bytes > FAR
     panel_width = 2 * lanes if is_packed or m > 1 else ROW_VECTORS * lanes
     panel = matrix(scratch, 0, DEPTH_BLOCK + lanes, 2 * lanes)
     sums = matrix(scratch, panel.size, m, panel_width)

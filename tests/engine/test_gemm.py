@@ -10,10 +10,12 @@ from numpy.testing import assert_array_equal
 
 from sknet._engine.compilation import PYTHON_MODE
 from sknet._engine.gemm import (
+    BIG,
     COPY_PANELS,
     COPY_STRIDE,
     DEPTH_BLOCK,
     FAR,
+    PACK_BIG_FROM,
     PACK_FROM,
     product,
     scratch_size,
@@ -66,13 +68,16 @@ def test_any_shape(m, k, n, transposed, columns, dtype, seed):
 @pytest.mark.skipif(PYTHON_MODE, reason="without compilation NumPy sums in an order of its own")
 @pytest.mark.parametrize("columns", [False, True])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_a_row_does_not_depend_on_the_other_rows(dtype, columns):
+@pytest.mark.parametrize("is_big", [False, True])
+def test_a_row_does_not_depend_on_the_other_rows(dtype, columns, is_big):
     """Few rows and many rows differ in their tiles, and in whether B is packed."""
     rng = np.random.RandomState(0)
-    k, m = 2 * DEPTH_BLOCK + 19, PACK_FROM + 5
-    A, B = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, 45)).astype(dtype)
+    k, m = 2 * DEPTH_BLOCK + 19, (PACK_BIG_FROM if is_big else PACK_FROM) + 5
+    n = 45 + is_big * BIG // np.dtype(dtype).itemsize // k
+    A, B = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+    assert (B.nbytes > BIG) == is_big
     B = np.asfortranarray(B) if columns else B
-    bias = np.zeros(45, dtype)
+    bias = np.zeros(n, dtype)
     expected = multiply(A, B, bias)
     for begin, end in [(0, 1), (3, 5), (11, 29), (30, 37)]:
         assert_array_equal(multiply(A[begin:end].copy(), B, bias), expected[begin:end])
