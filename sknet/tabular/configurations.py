@@ -38,7 +38,8 @@ class Configuration:
         Bins of each number with the encoding 'piecewise'.
     input_scale : float
         Factor of the encoded table, by which the initial weights of the first layer are divided.
-        A step then changes what the first layer computes by the square of this factor.
+        The size of Adam's steps does not depend on that of gradients. A step therefore changes what
+        the first layer computes by this factor more.
     initialization : {'normal', 'zero_output', 'auto'}
         How weights are drawn: normal with the variance 1 / fan_in; the same, with an output layer
         of zeros; or as `MLPClassifier` draws them.
@@ -113,7 +114,7 @@ def sample_configuration(
         encoding = one_of("robust", "quantile", "piecewise", "piecewise")
     else:
         encoding = one_of("robust", "robust", "quantile")
-    dropout = float(rng.uniform(0.05, 0.3))
+    dropout = float(rng.uniform(0.025, 0.15))
     if is_large:
         dropout *= min(1.0, np.sqrt(1000 / n_rows))
     batch_size = batch_size_for(n_rows) * one_of(1, 1, 1, 2)

@@ -35,8 +35,8 @@ def test_small_tables_draw_from_their_column_of_the_design():
     assert {c.label_smoothing for c in drawn} == {0.1}
     assert {c.input_scale for c in drawn} == {1.0, 2.0, 4.0}
     assert {c.batch_size for c in drawn} == {64, 128}
-    assert 0.05 <= min(c.dropout for c in drawn) < 0.06
-    assert 0.29 < max(c.dropout for c in drawn) <= 0.3
+    assert 0.025 <= min(c.dropout for c in drawn) < 0.03
+    assert 0.145 < max(c.dropout for c in drawn) <= 0.15
 
 
 def test_large_tables_draw_from_theirs():
@@ -46,7 +46,7 @@ def test_large_tables_draw_from_theirs():
     assert {c.label_smoothing for c in drawn} == {0.03, 0.1}
     assert {c.input_scale for c in drawn} == {2.0, 4.0, 8.0}
     assert {c.batch_size for c in drawn} == {128, 256}
-    assert 0.14 < max(c.dropout for c in drawn) <= 0.15  # times sqrt(1000 / 4000)
+    assert 0.07 < max(c.dropout for c in drawn) <= 0.075  # times sqrt(1000 / 4000)
 
 
 def test_numbers_have_no_label_smoothing_and_no_dropout():
