@@ -24,8 +24,9 @@ from processes import run_script
 from sknet import HiddenLayers, MLPClassifier, MLPRegressor
 from sknet._engine import memory
 from sknet._engine.compilation import PYTHON_MODE
-from sknet._engine.gemm import scratch_size
+from sknet._engine.gemm import DEPTH_BLOCK
 from sknet._engine.memory import is_finite
+from sknet._engine.simd import VECTOR_BYTES
 from sknet._training.trainer import MAX_KEPT_BYTES
 from sknet.estimators import conversion
 
@@ -38,15 +39,10 @@ HELD_OUT = 0.5
 
 # Numbers of 8 bytes: twelve for each row (order, permutation, weights, targets, scores, ...), the
 # features and all buffers of the 512 rows that go through the network at a time, and fifty vectors
-# of parameters (gradients, slots; L-BFGS keeps ten pairs), and what products need beside their
-# operands, in training and in predictions. A MiB is for programs and other objects, which do not
-# grow with the data.
-BESIDE_X = 2**20 + 8 * (
-    12 * N
-    + 512 * (N_FEATURES + 16 * N_UNITS)
-    + 50 * N_FEATURES * N_UNITS
-    + 2 * scratch_size(512, 8)
-)
+# of parameters (gradients, slots; L-BFGS keeps ten pairs). Two panels of a product, in training and
+# in predictions. A MiB is for programs and other objects, which do not grow with the data.
+NUMBERS = 12 * N + 512 * (N_FEATURES + 16 * N_UNITS) + 50 * N_FEATURES * N_UNITS
+BESIDE_X = 8 * NUMBERS + 2 * DEPTH_BLOCK * 2 * VECTOR_BYTES + 2**20
 SMALLEST_COPY = 4 * N * N_FEATURES * HELD_OUT  # of the rows that are held out, in float32
 assert 1.5 * BESIDE_X < SMALLEST_COPY
 
