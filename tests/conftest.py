@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,10 @@ from threadpoolctl import threadpool_limits
 
 import sknet
 from sknet.parts import Part
+
+# Shells let what they start in the background ignore Ctrl-C, and so do its child processes. Tests
+# that interrupt a fit need Python's own handler.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Test processes run side by side; BLAS threads on top of that only get in each other's way.
 threadpool_limits(1)
