@@ -77,6 +77,8 @@ def run(case: Case, cache: str) -> float:
     with tempfile.TemporaryDirectory() as empty:
         environment = {
             **os.environ,
+            # pip compiles what it installs to bytecode, and Python a checkout when it is imported.
+            "PYTHONDONTWRITEBYTECODE": "",
             "NUMBA_CACHE_DIR": empty if case.cold else cache,
             "OPENBLAS_NUM_THREADS": "1",  # threadpoolctl would take part in the measurement
             "OMP_NUM_THREADS": "1",

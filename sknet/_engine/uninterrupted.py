@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -61,6 +62,10 @@ def uninterrupted(function: Callable[[], Result]) -> Result:
 
 
 def _is_importing() -> bool:
-    """Return whether a module is being imported, as far as Python tells."""
-    specs = [getattr(module, "__spec__", None) for module in list(sys.modules.values())]
-    return any(getattr(spec, "_initializing", False) for spec in specs)
+    """Return whether a module runs this code while this thread imports it."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
