@@ -217,16 +217,6 @@ class Network:
         program.add(self.loss.link, scores, self.settings)
         run_program(program.finish().instructions, 1, scores)
 
-    def mean_loss(self, scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
-        """Return the weighted mean of the loss, without penalties, of raw scores."""
-        self.check_targets(targets)
-        program, values = Program(scores.dtype), np.empty(len(scores))
-        delta = np.empty_like(scores)
-        program.add(self.loss.loss, scores, targets, weights, self.settings, delta, values)
-        run_program(program.finish().instructions, 1, scores)
-        with np.errstate(over="ignore"):  # of finite losses
-            return float(values.sum() / weights.sum(dtype=np.float64))
-
     def check_targets(self, targets: np.ndarray) -> None:
         """Raise ValueError if a class code is no output's number: kernels index scores by it."""
         if self.loss.targets != "codes" or not targets.size:

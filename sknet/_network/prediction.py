@@ -55,6 +55,7 @@ class Predictor:
         *,
         link: bool = False,
         n_jobs: int | None = None,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return scores of rows of X.
 
@@ -69,6 +70,8 @@ class Predictor:
             Whether to apply the inverse link.
         n_jobs : int or None, default=None
             Maximum number of threads, as joblib has it.
+        out : ndarray of shape (n_rows, n_outputs), default=None
+            Where to write the scores, in the dtype of the network. None makes a new array.
 
         Returns
         -------
@@ -76,22 +79,31 @@ class Predictor:
             In the dtype of the network.
         """
         if isinstance(X, Unconverted):
-            return self._converted_scores(X, rows, link, n_jobs)
-        return self._predict(X, rows, link, n_jobs, only_finite=False)[0]
+            return self._converted_scores(X, rows, link, n_jobs, out)
+        return self._predict(X, rows, link, n_jobs, only_finite=False, out=out)[0]
 
     def _converted_scores(
-        self, X: Unconverted, rows: np.ndarray, link: bool, n_jobs: int | None
+        self,
+        X: Unconverted,
+        rows: np.ndarray,
+        link: bool,
+        n_jobs: int | None,
+        out: np.ndarray | None,
     ) -> np.ndarray:
         """Return scores of rows of X, which are converted some at a time."""
         n, size = X.shape[0] if rows is ALL_ROWS else rows.size, X.rows_at_a_time
         if rows is not ALL_ROWS:
             check_rows(rows, X.shape[0])
-        out = np.empty((n, self.network.layout.units[-1]), self.network.params.dtype)
+        out = self._scores_of(n) if out is None else out
         for start in range(0, n, size):
             part = slice(start, start + size)
             some = X.rows(part if rows is ALL_ROWS else rows[part])
-            out[part] = self.scores(read_only(some), link=link, n_jobs=n_jobs)
+            self.scores(read_only(some), link=link, n_jobs=n_jobs, out=out[part])
         return out
+
+    def _scores_of(self, n: int) -> np.ndarray:
+        """Return room for the scores of n rows."""
+        return np.empty((n, self.network.layout.units[-1]), self.network.params.dtype)
 
     def scores_if_finite(
         self, X: np.ndarray, *, link: bool = False, n_jobs: int | None = None
@@ -119,17 +131,18 @@ class Predictor:
         link: bool,
         n_jobs: int | None,
         only_finite: bool,
+        out: np.ndarray | None = None,
     ) -> tuple[np.ndarray, bool]:
         """Return scores, and whether they are complete.
 
         They are not if `only_finite` is set and a number in X is not finite, or if the sum
         of its numbers overflows.
         """
-        layout, n = self.network.layout, n_rows(X)
+        n = n_rows(X)
         if rows is not ALL_ROWS:
             check_rows(rows, n)
             n, rows = rows.size, read_only(rows)
-        out = np.empty((n, layout.units[-1]), self.network.params.dtype)
+        scores = self._scores_of(n) if out is None else out
         numbers = X.data[:0] if isinstance(X, CSR) else X.reshape(-1)
         are_whole = []
 
@@ -137,7 +150,7 @@ class Predictor:
             forward_pass, idle = self._take(places.stop - places.start, link, X)
 
             def run(part: slice) -> None:
-                is_whole = forward_pass.run(numbers, rows, part.start, out[part], only_finite)
+                is_whole = forward_pass.run(numbers, rows, part.start, scores[part], only_finite)
                 are_whole.append(is_whole)
                 if part.stop == places.stop:
                     if len(self._idle) > MAX_IDLE:
@@ -146,8 +159,8 @@ class Predictor:
 
             return run
 
-        map_row_blocks(prepare, n, 2 * layout.n_weights, n_jobs, PREDICT_ROWS)
-        return out, all(are_whole)
+        map_row_blocks(prepare, n, 2 * self.network.layout.n_weights, n_jobs, PREDICT_ROWS)
+        return scores, all(are_whole)
 
     def _take(
         self, n: int, link: bool, X: np.ndarray | CSR

@@ -23,7 +23,7 @@ from sknet._training.contract import (
     Validation,
 )
 from sknet._training.epoch import EpochRunner
-from sknet._training.monitor import EarlyStopping, end_epoch, record
+from sknet._training.monitor import EarlyStopping, Validator, end_epoch, record
 from sknet._training.observers import Observer
 
 AnyData = TypeVar("AnyData", Dataset, Validation)
@@ -55,7 +55,9 @@ def minimise(
     params = network.params.astype(np.float64)
     trial, current = network.with_params(params.copy()), network.with_params(params)
     runner = make_runner(trial, data, n, config.regularization)
-    predictor, early_stopping = Predictor(current), EarlyStopping(config, state.records)
+    early_stopping, validator = EarlyStopping(config, state.records), None
+    if validation is not None:
+        validator = Validator(Predictor(current), validation, config.n_jobs)
     epochs = state.records.epochs
     stopped_by: StoppedBy | None = None
     is_iterating = False
@@ -84,7 +86,7 @@ def minimise(
         accepted = len(epochs) + 1, loss, intermediate_result.x.copy()
         current.params[:] = intermediate_result.x
         try:
-            is_stopped = end_epoch(predictor, early_stopping, validation, observers, loss, None)
+            is_stopped = end_epoch(current, early_stopping, validator, observers, loss, None)
         except StopIteration as error:  # by which SciPy would end the training in silence
             raise RuntimeError("A scorer or a callback raised StopIteration.") from error
         is_iterating = False
@@ -126,7 +128,7 @@ def minimise(
             raise
         stopped_by = "interrupt"
         if number > len(epochs):
-            record(state.records, validation, loss, None)
+            record(state.records, validation is not None, loss, None)
     finally:
         for observer in observers:
             observer.close()

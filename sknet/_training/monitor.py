@@ -7,6 +7,7 @@ from math import isfinite
 
 import numpy as np
 
+from sknet._network.mean_loss import MeanLoss
 from sknet._network.network import Network
 from sknet._network.prediction import Predictor
 from sknet._training.contract import EpochEnd, TrainingConfig, Validation
@@ -81,10 +82,38 @@ class EarlyStopping:
         )
 
 
+class Validator:
+    """Evaluates the network in training on validation data.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The predictor of the network in training.
+    validation : Validation
+    n_jobs : int or None
+        Maximum number of threads, as joblib has it.
+    """
+
+    def __init__(
+        self, predictor: Predictor, validation: Validation, n_jobs: int | None = None
+    ) -> None:
+        self.predictor, self.validation, self.n_jobs = predictor, validation, n_jobs
+        self._mean_loss = MeanLoss(predictor.network, validation.targets, validation.weights)
+
+    def evaluate(self) -> tuple[float, float]:
+        """Return loss and score of the network as it is now."""
+        X, rows, _, _, score, _ = self.validation
+        scores = self._mean_loss.scores
+        self.predictor.scores(X, rows, n_jobs=self.n_jobs, out=scores)
+        loss = self._mean_loss()
+        # The score may overwrite the raw scores.
+        return loss, -loss if score is None else score(self.predictor.network, scores)
+
+
 def end_epoch(
-    predictor: Predictor,
+    network: Network,
     early_stopping: EarlyStopping,
-    validation: Validation | None,
+    validator: Validator | None,
     observers: Sequence[Observer],
     loss: float,
     learning_rate: float | None,
@@ -97,11 +126,12 @@ def end_epoch(
 
     Parameters
     ----------
-    predictor : Predictor
-        The predictor of the network in training.
+    network : Network
+        The network in training.
     early_stopping : EarlyStopping
         Holds the records.
-    validation : Validation or None
+    validator : Validator or None
+        Evaluates this network, if there are validation data.
     observers : sequence of Observer
     loss : float
         Mean training loss of the epoch.
@@ -111,13 +141,10 @@ def end_epoch(
         Returns what training continues from after this epoch. None for L-BFGS, which
         cannot be continued.
     """
-    network, records = predictor.network, early_stopping.records
-    record(records, validation, loss, learning_rate)
-    if validation is not None:
-        X, rows, targets, weights, *_ = validation
-        scores = predictor.scores(X, rows, n_jobs=early_stopping.config.n_jobs)
-        validation_loss = network.mean_loss(scores, targets, weights)
-        score = -validation_loss if validation.score is None else validation.score(network, scores)
+    records = early_stopping.records
+    record(records, validator is not None, loss, learning_rate)
+    if validator is not None:
+        validation_loss, score = validator.evaluate()
         records.epochs[-1] = records.last._replace(
             validation_loss=validation_loss, validation_score=score
         )
@@ -126,10 +153,8 @@ def end_epoch(
     return any(stops)
 
 
-def record(
-    records: Records, validation: Validation | None, loss: float, learning_rate: float | None
-) -> None:
+def record(records: Records, is_validated: bool, loss: float, learning_rate: float | None) -> None:
     """Add an epoch to the records. Its validation values are NaN until it is scored."""
-    unknown = None if validation is None else np.nan
+    unknown = np.nan if is_validated else None
     unscored = np.nan if records.has_training_scores else None
     records.epochs.append(EpochRecord(loss, learning_rate, unknown, unknown, unscored))

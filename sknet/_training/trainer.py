@@ -24,7 +24,7 @@ from sknet._training.contract import (
 )
 from sknet._training.epoch import EpochRunner
 from sknet._training.lbfgs import minimise
-from sknet._training.monitor import EarlyStopping, end_epoch, record
+from sknet._training.monitor import EarlyStopping, Validator, end_epoch, record
 from sknet._training.observers import Observer
 from sknet._training.rates import EpochRates
 from sknet.optimizers import Optimizer
@@ -113,13 +113,16 @@ class Trainer:
             training, and the weights are those of the last whole step.
         """
         optimizer, schedule, n = self.optimizer, config.schedule, data.rows.size
+        shown = self.predictor.network
         n_steps = -(-n // config.batch_size)
         epochs, after = state.records.epochs, state.epoch_end
         self.runner.restart(n_steps * len(epochs))
         first_step = optimizer.t - self.runner.n_steps
         stopped_by: StoppedBy = "n_epochs"
         is_stopped = False
-        early_stopping = EarlyStopping(config, state.records, after)
+        early_stopping, validator = EarlyStopping(config, state.records, after), None
+        if validation is not None:
+            validator = Validator(self.predictor, validation, config.n_jobs)
         rates_of_epoch = EpochRates(schedule, n_steps, config.max_iter)
         rows = (data if after is None else after).rows.copy()
         if after is not None:
@@ -165,7 +168,7 @@ class Trainer:
                         stopped_by = "divergence"
                         break
                     is_stopped = end_epoch(
-                        self.predictor, early_stopping, validation, observers, loss, rate, state_now
+                        shown, early_stopping, validator, observers, loss, rate, state_now
                     )
         except KeyboardInterrupt:
             if self.runner.n_steps == 0:
@@ -173,9 +176,9 @@ class Trainer:
             stopped_by = "interrupt" if self._has_finite_params() else "divergence"
             if self.runner.n_steps // n_steps > len(epochs):
                 # All steps of the epoch are made. It only was not recorded yet.
-                record(state.records, validation, self.runner.objective / n, rate)
+                record(state.records, validation is not None, self.runner.objective / n, rate)
             if validation is None and state.records.n_watched < len(epochs):
-                early_stopping.epoch_ends(self.predictor.network)
+                early_stopping.epoch_ends(shown)
             if len(epochs) > n_scheduled:
                 seen = n_samples + n * len(epochs)
                 optimizer.learning_rate = schedule.epoch_ends(optimizer.learning_rate, seen)

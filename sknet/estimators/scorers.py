@@ -82,13 +82,16 @@ class NegativeLoss:
 
     def __call__(self, network: Network) -> float:
         """Return the score of a network."""
+        from sknet._network.mean_loss import MeanLoss
         from sknet._network.prediction import Predictor
 
         X, targets, weights, rows = self.data
-        scores = Predictor(network).scores(X, rows, n_jobs=self.n_jobs)
         # L-BFGS trains in float64, whatever X is.
-        targets, weights = (a[rows].astype(scores.dtype, copy=False) for a in (targets, weights))
-        return -network.mean_loss(scores, targets, weights)
+        dtype = network.params.dtype
+        targets, weights = (a[rows].astype(dtype, copy=False) for a in (targets, weights))
+        mean_loss = MeanLoss(network, targets, weights)
+        Predictor(network).scores(X, rows, n_jobs=self.n_jobs, out=mean_loss.scores)
+        return -mean_loss()
 
 
 class TrainingScore:

@@ -17,7 +17,7 @@ from sknet._network.layout import Layout
 from sknet._network.network import Network
 from sknet._network.prediction import Predictor
 from sknet._training.contract import Regularization, TrainingConfig, Validation
-from sknet._training.monitor import EarlyStopping, end_epoch, record
+from sknet._training.monitor import EarlyStopping, Validator, end_epoch, record
 from sknet._training.records import EpochRecord, Records
 from sknet.activations import Activation
 from sknet.losses import Loss
@@ -224,7 +224,9 @@ def test_an_epoch_is_validated_watched_and_told(score, stops):
     watcher = early_stopping(best_score=-np.inf)
     watcher.records.epochs.append(EpochRecord(9.0, 0.1, 9.0, -9.0))
     observers = [Listener(s) for s in stops]
-    is_stopped = end_epoch(Predictor(network), watcher, data, observers, 0.5, 0.01)
+    is_stopped = end_epoch(
+        network, watcher, Validator(Predictor(network), data), observers, 0.5, 0.01
+    )
     assert is_stopped is any(stops)
     assert watcher.records.epochs[0] == EpochRecord(9.0, 0.1, 9.0, -9.0)
     loss, rate, validation_loss, validation_score, training_score = watcher.records.epochs[1]
@@ -239,10 +241,22 @@ def test_an_epoch_is_validated_watched_and_told(score, stops):
     assert [o.heard for o in observers] == [[(watcher.records.last, 2)]] * len(stops)
 
 
+def test_each_epoch_is_validated_with_its_own_weights():
+    """Buffers and programs are those of the epochs before."""
+    network, data = network_and_data()
+    validator = Validator(Predictor(network), data)
+    for _ in range(3):
+        loss, score = validator.evaluate()
+        # Some hundred operations on numbers of order 1.
+        assert_allclose(loss, expected_loss(network, data), rtol=1e-13)
+        assert score == -loss
+        network.params *= 0.5
+
+
 def test_an_epoch_without_validation_data():
     network, _ = network_and_data()
     watcher = early_stopping(best_loss=np.inf)
-    assert end_epoch(Predictor(network), watcher, None, [], 0.5, None) is False
+    assert end_epoch(network, watcher, None, [], 0.5, None) is False
     assert watcher.records.epochs == [EpochRecord(0.5, None, None, None)]
     assert watcher.records.best_loss == 0.5
 
@@ -256,7 +270,7 @@ def test_an_epoch_whose_scorer_is_interrupted_is_on_record():
     network, data = network_and_data(interrupted)
     watcher, listener = early_stopping(best_score=-np.inf), Listener(False)
     with pytest.raises(KeyboardInterrupt):
-        end_epoch(Predictor(network), watcher, data, [listener], 0.5, 0.01)
+        end_epoch(network, watcher, Validator(Predictor(network), data), [listener], 0.5, 0.01)
     (epoch,) = watcher.records.epochs
     assert_array_equal(epoch[:4], (0.5, 0.01, NAN, NAN))
     assert (watcher.records.n_watched, listener.heard) == (0, [])
@@ -265,10 +279,10 @@ def test_an_epoch_whose_scorer_is_interrupted_is_on_record():
 def test_what_is_unknown_of_an_epoch():
     """NaN where there are data to score, and nothing where there are none."""
     records = Records(None, None)
-    record(records, None, 1.0, 0.1)
+    record(records, False, 1.0, 0.1)
     records.has_training_scores = True
-    record(records, None, 3.0, 0.3)
-    record(records, SimpleNamespace(), 2.0, 0.2)
+    record(records, False, 3.0, 0.3)
+    record(records, True, 2.0, 0.2)
     assert records.epochs[0] == (1.0, 0.1, None, None, None)
     assert records.epochs[1][:4] == (3.0, 0.3, None, None)
     assert np.isnan(records.epochs[1].training_score)

@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from sknet._engine.memory import as_kernel_input
 from sknet._engine.threads import ThreadTeam
 from sknet._network.layout import Layout
+from sknet._network.mean_loss import MeanLoss
 from sknet._network.network import Network
 from sknet._training.contract import Dataset, Regularization
 from sknet._training.epoch import EpochRunner
@@ -83,6 +84,8 @@ def test_loss_and_gradient(is_sparse, dtype):
 def test_mean_loss(dtype):
     """NumPy adds in float64, in pairs of blocks of at most 128; what it casts, 8192 at a time."""
     network, _, targets, weights = problem(dtype)
-    loss = network.mean_loss(np.ones((N, 1), dtype), targets, weights)
+    mean_loss = MeanLoss(network, targets, weights)
+    mean_loss.scores[:] = 1
+    loss = mean_loss()
     n_sums = 128 + math.log2(N) + N / 8192
     assert abs(loss - 0.5) <= 2 * n_sums * np.finfo(np.float64).eps / 2 * 0.5

@@ -1,0 +1,56 @@
+"""The loss of rows that are not learned from, such as validation data."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sknet._engine.program import Program, run_program
+from sknet._network.network import Network
+
+
+class MeanLoss:
+    """Computes the weighted mean of the loss, without penalties, of scores of the same rows.
+
+    Its program and its buffers serve all epochs. One thread at a time may use it.
+
+    Parameters
+    ----------
+    network : Network
+        Its loss is computed. Its parameters are not read.
+    targets : ndarray of shape (n_rows, n_targets)
+    weights : ndarray of shape (n_rows,)
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n_rows, n_outputs)
+        Raw scores, to be written before each call.
+
+    Raises
+    ------
+    ValueError
+        If a class code in the targets is no output's number.
+    """
+
+    def __init__(self, network: Network, targets: np.ndarray, weights: np.ndarray) -> None:
+        network.check_targets(targets)
+        n, dtype = len(targets), network.params.dtype
+        self.scores = np.empty((n, network.layout.units[-1]), dtype)
+        self._losses = np.empty(n)
+        self._sum_of_weights = weights.sum(dtype=np.float64)
+        self._program = Program(dtype)  # keeps alive what the instructions address
+        self._program.add(
+            network.loss.loss,
+            self.scores,
+            targets,
+            weights,
+            network.settings,
+            np.empty_like(self.scores),
+            self._losses,
+        )
+        self._instructions = self._program.finish().instructions
+
+    def __call__(self) -> float:
+        """Return the mean loss of the scores."""
+        run_program(self._instructions, 1, self.scores)
+        with np.errstate(over="ignore"):  # of finite losses
+            return float(self._losses.sum() / self._sum_of_weights)
