@@ -47,10 +47,11 @@ class MeanLoss:
             np.empty_like(self.scores),
             self._losses,
         )
-        self._instructions = self._program.finish().instructions
+        self._program.end_section()
+        self._table = self._program.finish()
 
     def __call__(self) -> float:
         """Return the mean loss of the scores."""
-        run_program(self._instructions, 1, self.scores)
+        run_program(self._table.instructions, self._table.phases[-1], self.scores)
         with np.errstate(over="ignore"):  # of finite losses
             return float(self._losses.sum() / self._sum_of_weights)

@@ -16,7 +16,7 @@ from sklearn.neural_network import MLPClassifier as Reference
 from sknet._network.layout import Layout
 from sknet._network.network import Network
 from sknet._network.prediction import Predictor
-from sknet._training.contract import Regularization, TrainingConfig, Validation
+from sknet._training.contract import EpochEnd, Regularization, TrainingConfig, Validation
 from sknet._training.monitor import EarlyStopping, Validator, end_epoch, record
 from sknet._training.records import EpochRecord, Records
 from sknet.activations import Activation
@@ -48,6 +48,15 @@ def watch(watcher, losses, scores):
         assert watcher.records.n_watched == len(counts) + 1
         counts.append(watcher.records.n_stalled)
     return counts
+
+
+def test_what_an_interrupted_training_has_kept_is_kept():
+    params = np.ones(2)
+    watcher = early_stopping(best_score=0.5)
+    goes_on = EarlyStopping(watcher.config, watcher.records, EpochEnd(None, None, params, True))
+    assert goes_on.best_params is params
+    assert goes_on.has_scores
+    assert (watcher.best_params, watcher.has_scores) == (None, False)
 
 
 def scikit_learn(losses, scores, by_score, tol):
@@ -251,6 +260,16 @@ def test_each_epoch_is_validated_with_its_own_weights():
         assert_allclose(loss, expected_loss(network, data), rtol=1e-13)
         assert score == -loss
         network.params *= 0.5
+
+
+def test_wrong_class_codes_of_validation_data_are_refused():
+    """Kernels would index scores by them."""
+    _, data = network_and_data()
+    layout = Layout([4, 3])
+    network = Network(layout, np.zeros(layout.n_parameters), [], Loss.table["log_loss"])
+    codes = np.array([[0.0], [1], [2], [3], [0]])
+    with pytest.raises(ValueError, match=r"class codes in y go from 0 to 3, .* 3 outputs"):
+        Validator(Predictor(network), data._replace(targets=codes))
 
 
 def test_an_epoch_without_validation_data():
