@@ -18,7 +18,8 @@ from sknet.parts import Part
 
 # Shells let what they start in the background ignore Ctrl-C, and so do its child processes. Tests
 # that interrupt a fit need Python's own handler.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Test processes run side by side; BLAS threads on top of that only get in each other's way.
 threadpool_limits(1)

@@ -23,6 +23,7 @@ from numba.np.arrayobj import make_array
 from sknet._engine.compilation import (
     PYTHON_MODE,
     address,
+    compile_kernel,
     kernel,
     python_functions,
     start_address,
@@ -63,6 +64,18 @@ class Table(NamedTuple):
     instructions: Any
     phases: np.ndarray
     sections: np.ndarray
+
+    def run(self, like: np.ndarray) -> None:
+        """Carry out all instructions.
+
+        Parameters
+        ----------
+        like : ndarray
+            In the dtype of the program.
+        """
+        arguments = self.instructions, self.phases[-1], like
+        compile_kernel(run_program, arguments)
+        run_program(*arguments)
 
 
 class Program:

@@ -11,6 +11,9 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
+# Where Python says that the code of its import statement comes from.
+CODE_OF_IMPORTS = "<frozen importlib._bootstrap>"
+
 # Held by the thread that does such work. A fork waits for it. Otherwise that thread would be gone
 # in the child, its work half done, and the locks of Numba and of the imports would stay closed.
 _working = threading.RLock()
@@ -62,10 +65,10 @@ def uninterrupted(function: Callable[[], Result]) -> Result:
 
 
 def _is_importing() -> bool:
-    """Return whether a module runs this code while this thread imports it."""
+    """Return whether this thread is in the middle of an import."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:
-        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+        if frame.f_code.co_filename == CODE_OF_IMPORTS:
             return True
         frame = frame.f_back
     return False

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sknet._engine.program import Program, run_program
+from sknet._engine.program import Program
 from sknet._network.network import Network
+from sknet._network.prediction import PREDICT_ROWS
 
 
 class MeanLoss:
@@ -16,7 +17,7 @@ class MeanLoss:
     Parameters
     ----------
     network : Network
-        Its loss is computed. Its parameters are not read.
+        Its loss and settings are used. Its parameters are not read.
     targets : ndarray of shape (n_rows, n_targets)
     weights : ndarray of shape (n_rows,)
 
@@ -38,20 +39,25 @@ class MeanLoss:
         self._losses = np.empty(n)
         self._sum_of_weights = weights.sum(dtype=np.float64)
         self._program = Program(dtype)  # keeps alive what the instructions address
-        self._program.add(
-            network.loss.loss,
-            self.scores,
-            targets,
-            weights,
-            network.settings,
-            np.empty_like(self.scores),
-            self._losses,
-        )
+        # The derivatives are not needed. Few rows at a time need little memory for them.
+        delta = np.empty_like(self.scores[:PREDICT_ROWS])
+        for start in range(0, n, PREDICT_ROWS):
+            rows = slice(start, start + PREDICT_ROWS)
+            scores = self.scores[rows]
+            self._program.add(
+                network.loss.loss,
+                scores,
+                targets[rows],
+                weights[rows],
+                network.settings,
+                delta[: len(scores)],
+                self._losses[rows],
+            )
         self._program.end_section()
         self._table = self._program.finish()
 
     def __call__(self) -> float:
         """Return the mean loss of the scores."""
-        run_program(self._table.instructions, self._table.phases[-1], self.scores)
+        self._table.run(self.scores)
         with np.errstate(over="ignore"):  # of finite losses
             return float(self._losses.sum() / self._sum_of_weights)

@@ -20,7 +20,7 @@ import numpy as np
 from sknet._engine.gemm import COPY_BYTES, NOTHING, product, scratch_size
 from sknet._engine.kernels import copy, csr_affine, gather
 from sknet._engine.memory import CSR, LayerBuffers, aligned
-from sknet._engine.program import Program, run_program
+from sknet._engine.program import Program
 from sknet._network.layout import Layout
 from sknet.activations import Activation
 from sknet.losses import Loss
@@ -215,7 +215,8 @@ class Network:
         """Apply the loss's inverse link to raw scores in place."""
         program = Program(scores.dtype)
         program.add(self.loss.link, scores, self.settings)
-        run_program(program.finish().instructions, 1, scores)
+        program.end_section()
+        program.finish().run(scores)
 
     def check_targets(self, targets: np.ndarray) -> None:
         """Raise ValueError if a class code is no output's number: kernels index scores by it."""

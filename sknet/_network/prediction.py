@@ -71,12 +71,18 @@ class Predictor:
         n_jobs : int or None, default=None
             Maximum number of threads, as joblib has it.
         out : ndarray of shape (n_rows, n_outputs), default=None
-            Where to write the scores, in the dtype of the network. None makes a new array.
+            Where to write the scores: C-contiguous, in the dtype of the network. None makes a new
+            array.
 
         Returns
         -------
         ndarray of shape (n_rows, n_outputs)
-            In the dtype of the network.
+            `out`, if it was given. In the dtype of the network.
+
+        Raises
+        ------
+        ValueError
+            If `out` is another kind of array.
         """
         if isinstance(X, Unconverted):
             return self._converted_scores(X, rows, link, n_jobs, out)
@@ -94,16 +100,24 @@ class Predictor:
         n, size = X.shape[0] if rows is ALL_ROWS else rows.size, X.rows_at_a_time
         if rows is not ALL_ROWS:
             check_rows(rows, X.shape[0])
-        out = self._scores_of(n) if out is None else out
+        out = self._room_for_scores(n, out)
         for start in range(0, n, size):
             part = slice(start, start + size)
             some = X.rows(part if rows is ALL_ROWS else rows[part])
             self.scores(read_only(some), link=link, n_jobs=n_jobs, out=out[part])
         return out
 
-    def _scores_of(self, n: int) -> np.ndarray:
-        """Return room for the scores of n rows."""
-        return np.empty((n, self.network.layout.units[-1]), self.network.params.dtype)
+    def _room_for_scores(self, n: int, out: np.ndarray | None) -> np.ndarray:
+        """Return `out` if the kernel may write the scores of n rows to it, or a new array."""
+        shape, dtype = (n, self.network.layout.units[-1]), self.network.params.dtype
+        if out is None:
+            return np.empty(shape, dtype)
+        if out.shape != shape or out.dtype != dtype or not out.flags.carray:
+            raise ValueError(
+                f"out must be a C-contiguous, writeable array of shape {shape} and dtype {dtype}, "
+                f"not one of shape {out.shape} and dtype {out.dtype}."
+            )
+        return out
 
     def scores_if_finite(
         self, X: np.ndarray, *, link: bool = False, n_jobs: int | None = None
@@ -142,7 +156,7 @@ class Predictor:
         if rows is not ALL_ROWS:
             check_rows(rows, n)
             n, rows = rows.size, read_only(rows)
-        scores = self._scores_of(n) if out is None else out
+        scores = self._room_for_scores(n, out)
         numbers = X.data[:0] if isinstance(X, CSR) else X.reshape(-1)
         are_whole = []
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from sknet._engine.gemm import NOTHING, product
 from sknet._engine.memory import CSR, LayerBuffers, aligned, n_rows, padded
-from sknet._engine.program import Program, run_program
+from sknet._engine.program import Program
 from sknet._engine.threads import map_row_blocks
 from sknet._network.layout import Layout
 from sknet._network.network import Network
@@ -65,7 +65,7 @@ class Trace:
         depends on another.
         """
         self.index[here] = np.arange(part.start, part.stop, dtype=np.int64)
-        run_program(self._table.instructions, self._table.phases[-1], self.network.params)
+        self._table.run(self.network.params)
 
 
 def activations(

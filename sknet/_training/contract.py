@@ -170,7 +170,8 @@ class Validation(NamedTuple):
         Sample weights, for these rows alone.
     score : callable or None
         Takes the network and its raw scores of these rows, and returns a score,
-        the higher the better; it may be NaN. None scores by the negative loss.
+        the higher the better; it may be NaN. It may overwrite the raw scores, but must not
+        keep them: the next epoch writes to the same array. None scores by the negative loss.
     name : str
         What the score is called in messages.
     """

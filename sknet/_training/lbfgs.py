@@ -56,8 +56,6 @@ def minimise(
     trial, current = network.with_params(params.copy()), network.with_params(params)
     runner = make_runner(trial, data, n, config.regularization)
     early_stopping, validator = EarlyStopping(config, state.records), None
-    if validation is not None:
-        validator = Validator(Predictor(current), validation, config.n_jobs)
     epochs = state.records.epochs
     stopped_by: StoppedBy | None = None
     is_iterating = False
@@ -102,6 +100,8 @@ def minimise(
     loss, message = np.nan, ""
     limit: Limit = ""
     try:
+        if validation is not None:
+            validator = Validator(Predictor(current), validation, config.n_jobs)
         with ThreadTeam(config.n_jobs, runner.step_flops) as team:
             result = minimize(
                 loss_and_grad,

@@ -6,7 +6,6 @@ import numpy as np
 
 from sknet._engine.barrier import new_barrier
 from sknet._engine.kernels import KEEP, PENALTY, RATE, SCALE
-from sknet._engine.program import run_program
 from sknet._network.network import Network
 from sknet._training.averaging import Averaging
 from sknet._training.contract import Dataset, Regularization
@@ -77,6 +76,5 @@ class StepRunner:
             self.optimizer.t = t
             self.thread.step_constants[:] = self.optimizer.constants(np.array([rate]))[0]
         self.workspace.grad[:] = grad
-        constants = self.thread.step_constants
-        run_program(self.table.instructions, self.table.phases[-1], constants)
+        self.table.run(self.thread.step_constants)
         return (value + float(scalars[PENALTY])) / weight

@@ -121,8 +121,6 @@ class Trainer:
         stopped_by: StoppedBy = "n_epochs"
         is_stopped = False
         early_stopping, validator = EarlyStopping(config, state.records, after), None
-        if validation is not None:
-            validator = Validator(self.predictor, validation, config.n_jobs)
         rates_of_epoch = EpochRates(schedule, n_steps, config.max_iter)
         rows = (data if after is None else after).rows.copy()
         if after is not None:
@@ -136,6 +134,8 @@ class Trainer:
             return TrainingState(optimizer, self.averaging, state.records, n_samples, end)
 
         try:
+            if validation is not None:
+                validator = Validator(self.predictor, validation, config.n_jobs)
             with ThreadTeam(config.n_jobs, self.runner.step_flops) as team:
                 while True:
                     if epochs:  # what follows from the epoch before

@@ -226,6 +226,28 @@ def test_a_module_may_fit_its_own_part_while_it_is_imported(tmp_path):
     assert float(run_script(script + "; print(module.loss)")) > 0
 
 
+IMPORT_MEANWHILE = """
+import sys, threading
+from sknet._engine.uninterrupted import uninterrupted
+
+sys.path.append(sys.argv[1])
+sys.begun, sys.go_on = threading.Event(), threading.Event()
+thread = threading.Thread(target=__import__, args=["slow_to_import"])
+thread.start()
+assert sys.begun.wait(60)
+print(uninterrupted(lambda: threading.current_thread().name))
+sys.go_on.set()
+thread.join()
+"""
+
+
+def test_the_import_of_another_thread_takes_no_protection_away(tmp_path):
+    """Work goes on in a thread of its own, where no interrupt cuts it short."""
+    text = "import sys; sys.begun.set(); sys.go_on.wait(60)"
+    (tmp_path / "slow_to_import.py").write_text(text)
+    assert run_script(IMPORT_MEANWHILE, tmp_path) == "sknet-uninterrupted\n"
+
+
 EVERYTHING = """
 import pickle
 from sknet import HiddenLayers, MLPRegressor, input_gradients

@@ -37,12 +37,11 @@ pytestmark = pytest.mark.filterwarnings(
 N, N_FEATURES, N_UNITS = 20_000, 200, 4
 HELD_OUT = 0.5
 
-# Numbers of 8 bytes: thirteen for each row (order, permutation, weights, targets; of each row that
-# is held out, scores and derivatives of three classes; ...), the features and all buffers of the
-# 512 rows that go through the network at a time, and fifty vectors of parameters (gradients,
-# slots; L-BFGS keeps ten pairs). Two panels of a product, in training and in predictions. A MiB is
-# for programs and other objects, which do not grow with the data.
-NUMBERS = 13 * N + 512 * (N_FEATURES + 16 * N_UNITS) + 50 * N_FEATURES * N_UNITS
+# Numbers of 8 bytes: twelve for each row (order, permutation, weights, targets, scores, ...), the
+# features and all buffers of the 512 rows that go through the network at a time, and fifty vectors
+# of parameters (gradients, slots; L-BFGS keeps ten pairs). Two panels of a product, in training and
+# in predictions. A MiB is for programs and other objects, which do not grow with the data.
+NUMBERS = 12 * N + 512 * (N_FEATURES + 16 * N_UNITS) + 50 * N_FEATURES * N_UNITS
 BESIDE_X = 8 * NUMBERS + 2 * DEPTH_BLOCK * 2 * VECTOR_BYTES + 2**20
 SMALLEST_COPY = 4 * N * N_FEATURES * HELD_OUT  # of the rows that are held out, in float32
 assert 1.5 * BESIDE_X < SMALLEST_COPY

@@ -224,6 +224,41 @@ def test_prediction_of_rows_that_are_not_there(row, sparse):
 
 
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
+def test_predictions_in_memory_that_is_given(sparse):
+    network, X, *_ = problem("log_loss", 2, False, n=2 * PREDICT_ROWS + 7)
+    data = as_kernel_input(sp.csr_array(X) if sparse else X)
+    predictor, rows = Predictor(network), np.arange(0, len(X), 3)
+    for chosen in ([], [rows]):
+        expected = predictor.scores(data, *chosen)
+        out = np.full_like(expected, np.nan)
+        assert predictor.scores(data, *chosen, out=out) is out
+        assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda out: out[:-1],
+        lambda out: out[:, :-1].copy(),
+        lambda out: np.vstack([out, out]),
+        np.asfortranarray,
+        lambda out: out.astype(np.float32),
+        lambda out: np.broadcast_to(out[:1], out.shape),
+    ],
+    ids=["fewer rows", "fewer columns", "more rows", "Fortran order", "float32", "read-only"],
+)
+def test_predictions_in_memory_that_does_not_fit(change):
+    """The kernel would write to memory that belongs to something else, or to nothing."""
+    network, X, *_ = problem("log_loss", 2, False, n=20)
+    data, predictor = as_kernel_input(X), Predictor(network)
+    out = change(predictor.scores(data))
+    before = out.copy()
+    with pytest.raises(ValueError, match=r"out must be a C-contiguous, writeable array of shape"):
+        predictor.scores(data, out=out)
+    assert_array_equal(out, before)
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "csr"])
 def test_prediction_of_float32_data_in_float64(sparse):
     """A network of float64 computes with the exact values of float32 data."""
     network, X, *_ = problem("log_loss", 2, False, n=PREDICT_ROWS + 7)

@@ -250,15 +250,24 @@ def test_an_epoch_is_validated_watched_and_told(score, stops):
     assert [o.heard for o in observers] == [[(watcher.records.last, 2)]] * len(stops)
 
 
-def test_each_epoch_is_validated_with_its_own_weights():
-    """Buffers and programs are those of the epochs before."""
-    network, data = network_and_data()
+def overwritten_sum(network, scores):
+    """Return the sum of raw scores, which are gone then."""
+    total = scores.sum()
+    scores.fill(np.nan)
+    return total
+
+
+@pytest.mark.parametrize("score", [None, overwritten_sum])
+def test_each_epoch_is_validated_with_its_own_weights(score):
+    """Buffers and programs are those of the epochs before, whatever became of the scores."""
+    network, data = network_and_data(score)
     validator = Validator(Predictor(network), data)
     for _ in range(3):
-        loss, score = validator.evaluate()
+        validation_loss, validation_score = validator.evaluate()
         # Some hundred operations on numbers of order 1.
-        assert_allclose(loss, expected_loss(network, data), rtol=1e-13)
-        assert score == -loss
+        assert_allclose(validation_loss, expected_loss(network, data), rtol=1e-13)
+        expected = -validation_loss if score is None else expected_scores(network, data).sum()
+        assert_allclose(validation_score, expected, rtol=1e-12)
         network.params *= 0.5
 
 
