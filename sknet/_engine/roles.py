@@ -161,6 +161,16 @@ _role(
     out=_out("f", "u", layout="rows"),
 )  # fmt: skip
 _role(
+    "unscale",
+    W=_out("f", "u"), grad=_out("f", "u"), V=_in("f", "u"), scales=_out("?"),
+    scalars=_in("?", dtype=DOUBLE),
+)  # fmt: skip
+_role(
+    "rescale",
+    W=_out("f", "u"), V=_out("f", "u"), scales=_out("?"), constants=_in("?"),
+    factor=_in("?"),
+)  # fmt: skip
+_role(
     "meet",
     barrier=_out("?", dtype=INT), settings=_in("?", dtype=INT), returns=DOUBLE,
 )  # fmt: skip

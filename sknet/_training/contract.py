@@ -40,6 +40,9 @@ class Regularization(NamedTuple):
         Standard deviation of the noise that is added to X.
     seed : int
         Seed of dropout and noise.
+    scale_rate : float
+        The learning rate of a learned scale of each input, divided by that of the weights. 0
+        means that there are no scales. They are steps of Adam, and begin at 1 in each call.
     """
 
     l2: float = 0.0
@@ -49,6 +52,7 @@ class Regularization(NamedTuple):
     dropout: Sequence[float] = ()
     noise: float = 0.0
     seed: int = 0
+    scale_rate: float = 0.0
 
 
 class TrainingConfig(NamedTuple):

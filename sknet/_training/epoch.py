@@ -102,6 +102,7 @@ class EpochRunner:
     def restart(self, n_steps: int) -> None:
         """Count steps from a number of steps that are done, for another call of training."""
         self._progress = (n_steps, None)
+        self.workspace.restart()
 
     @property
     def grad(self) -> np.ndarray:

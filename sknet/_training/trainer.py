@@ -136,7 +136,8 @@ class Trainer:
         try:
             if validation is not None:
                 validator = Validator(self.predictor, validation, config.n_jobs)
-            with ThreadTeam(config.n_jobs, self.runner.step_flops) as team:
+            n_jobs = 1 if config.regularization.scale_rate > 0 else config.n_jobs
+            with ThreadTeam(n_jobs, self.runner.step_flops) as team:
                 while True:
                     if epochs:  # what follows from the epoch before
                         seen = n_samples + n * len(epochs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sknet._engine.input_scale import rescale, unscale
 from sknet._engine.kernels import (
     NO_STEP,
     PENALTY,
@@ -61,8 +62,12 @@ class UpdateProgram:
         settings = np.array([n_slots, n_weights, step], np.int64)
         without_step = np.array([n_slots, n_weights, NO_STEP], np.int64)
         is_whole = w.scaled_grad.size > 0
+        W, gradient_of_W = thread.network.coefs[0], thread.network.layout.split(w.grad)[0][0]
         scaled_grad = w.scaled_grad[part] if is_whole else aligned((PARAM_BLOCK,), params.dtype)
 
+        if regularization.scale_rate > 0:
+            assert thread.n_threads == 1  # each thread would have a part of W
+            add(unscale, W, gradient_of_W, w.unscaled, w.scales.reshape(-1), scalars)
         if regularization.l1 > 0:
             previous, l1_penalties = w.previous_params[part], w.penalties[w.n_blocks :][blocks]
             add(add_l1_subgradient, params, grad, previous, scalars, l1_penalties, settings)
@@ -87,6 +92,9 @@ class UpdateProgram:
             add(clipped_step, params, scaled_grad, slots, constants, scalars, settings)
         if regularization.l1 > 0:
             add(project_to_orthant, params, grad, previous, settings)
+        if regularization.scale_rate > 0:
+            factor = np.array([regularization.scale_rate], params.dtype)
+            add(rescale, W, w.unscaled, w.scales.reshape(-1), thread.step_constants, factor)
         if self.mean is not None:
             add(average, params, scalars, self.mean[part])
         for network in thread.other_networks:

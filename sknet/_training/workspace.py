@@ -8,6 +8,7 @@ import numpy as np
 
 from sknet._engine.barrier import abandon, meet, thread_slice
 from sknet._engine.gemm import NOTHING, product
+from sknet._engine.input_scale import N_ROWS, SCALES
 from sknet._engine.kernels import (
     ABANDONED,
     ALL_READY,
@@ -102,6 +103,17 @@ class Workspace:
         self.n_blocks = -(-size // PARAM_BLOCK)
         self.penalties = np.zeros(2 * self.n_blocks)
         self.squares = np.zeros(self.n_blocks)
+        # V and s of the first layer's weights diag(s) V, where scales of the inputs are learned.
+        shape = network.layout.shapes[0] if regularization.scale_rate > 0 else (0, units[1])
+        self.unscaled = np.empty(shape, dtype)
+        self.scales = np.empty((N_ROWS, shape[0]), dtype)
+        self.restart()
+
+    def restart(self) -> None:
+        """Let the learned scales of the inputs begin at 1, for another call of training."""
+        self.unscaled[:] = self.network.coefs[0][: len(self.unscaled)]
+        self.scales[:] = 0
+        self.scales[SCALES] = 1
 
 
 def networks_for_threads(network: Network, n_threads: int) -> list[Network]:

@@ -286,4 +286,5 @@ def regularization(
         dropout=tuple(rates),
         noise=noise,
         seed=int(random_state.randint(2**31 - 1)) if is_random else 0,
+        scale_rate=parameters.get("_scale_rate", 0.0),  # which tabular estimators set
     )

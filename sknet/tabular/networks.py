@@ -19,10 +19,16 @@ if TYPE_CHECKING:
     from sknet._training.records import Records
 
 
+# Networks of classifiers learn a scale of each input, at so many times the rate of the weights, as
+# in Holzmüller, Grinsztajn and Steinwart 2024, arXiv:2407.04491.
+SCALE_RATE = 6.0
+
+
 class MemberClassifier(MLPClassifier):
     """An `MLPClassifier` of classes 0, 1, ... of which some may be missing among its rows."""
 
     _n_classes: int
+    _scale_rate: float
 
     def _encode(
         self, y: np.ndarray, *, is_incremental: bool, classes: Any
@@ -91,6 +97,7 @@ def classifier_of(configuration: Configuration, seed: int, n_classes: int) -> Me
     parameters = parameters_of(configuration, seed)
     net = MemberClassifier(**parameters, label_smoothing=configuration.label_smoothing)
     net._n_classes = n_classes
+    net._scale_rate = SCALE_RATE
     return net
 
 
