@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.exceptions import ConvergenceWarning
 
-from sknet import MLPClassifier
+from sknet import MLPClassifier, TabularMLPClassifier
 from sknet._cli.versions import cache_folders
 from sknet._engine.program import function_address
 from sknet.activations import Activation
@@ -40,6 +40,8 @@ def run(dtypes: Sequence[str]) -> None:
     for dtype in dtypes:
         _compile_parts(dtype)
         _fit_each_way(dtype)
+        if dtype == "float32":
+            _fit_a_table()
     files = [file for folder in folders for file in folder.glob("*.nb?")]
     n_new = sum(file.stat().st_mtime >= start for file in files)
     print(f"{n_new} new files among {len(files)} in {os.path.commonpath(folders)}")
@@ -70,6 +72,13 @@ def _fit_each_way(dtype: str) -> None:
             noise = 0.1 if data is X else 0.0
             network = MLPClassifier((2,), solver="adamw", max_iter=1, **regularization)
             network.set_params(input_noise=noise, activation="gelu").fit(data, y)
+
+
+def _fit_a_table() -> None:
+    """Fit a tabular classifier, whose networks learn scales of their inputs, in float32."""
+    X, y = np.arange(16.0)[:, np.newaxis], np.arange(16) % 2
+    with _timed("float32 fit of a table"):
+        TabularMLPClassifier(n_members=1, max_iter=1).fit(X, y)
 
 
 @contextmanager

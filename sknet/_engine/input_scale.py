@@ -35,13 +35,14 @@ def unscale(W, grad, V, scales, scalars):
         rows[GRADIENT, i] = scale * total
 
 
-def rescale(W, V, scales, constants, factor):
-    """Take a step of Adam with the scales, at `factor` times its rate, and return to W.
+def rescale(W, V, scales, constants, settings):
+    """Take a step of Adam with the scales, and return to W.
 
-    W holds V after its own step. `constants` are those of :meth:`sknet.optimizers.Adam.step`.
+    W holds V after its own step. `constants` are those of :meth:`sknet.optimizers.Adam.step`, whose
+    rate `settings` multiplies.
     """
     keep_m, new_m, keep_v, new_v = constants[0], constants[1], constants[2], constants[3]
-    eta, epsilon = constants[4] * factor[0], constants[5]
+    eta, epsilon = constants[4] * settings[0], constants[5]
     rows = matrix(scales, 0, N_ROWS, W.shape[0])
     for i in range(W.shape[0]):
         g = rows[GRADIENT, i]

@@ -168,7 +168,7 @@ _role(
 _role(
     "rescale",
     W=_out("f", "u"), V=_out("f", "u"), scales=_out("?"), constants=_in("?"),
-    factor=_in("?"),
+    settings=_in("?"),
 )  # fmt: skip
 _role(
     "meet",

@@ -62,12 +62,16 @@ class UpdateProgram:
         settings = np.array([n_slots, n_weights, step], np.int64)
         without_step = np.array([n_slots, n_weights, NO_STEP], np.int64)
         is_whole = w.scaled_grad.size > 0
-        W, gradient_of_W = thread.network.coefs[0], thread.network.layout.split(w.grad)[0][0]
         scaled_grad = w.scaled_grad[part] if is_whole else aligned((PARAM_BLOCK,), params.dtype)
 
         if regularization.scale_rate > 0:
-            assert thread.n_threads == 1  # each thread would have a part of W
-            add(unscale, W, gradient_of_W, w.unscaled, w.scales.reshape(-1), scalars)
+            # Each thread would have a part of W. To clip gradients, a step has two phases, and an
+            # interrupt between them would leave V.
+            assert thread.n_threads == 1
+            assert regularization.clip is None
+            W, scales = thread.network.coefs[0], w.scales.reshape(-1)
+            (gradient_of_W, *_), _ = thread.network.layout.split(w.grad)
+            add(unscale, W, gradient_of_W, w.unscaled, scales, scalars)
         if regularization.l1 > 0:
             previous, l1_penalties = w.previous_params[part], w.penalties[w.n_blocks :][blocks]
             add(add_l1_subgradient, params, grad, previous, scalars, l1_penalties, settings)
@@ -93,8 +97,8 @@ class UpdateProgram:
         if regularization.l1 > 0:
             add(project_to_orthant, params, grad, previous, settings)
         if regularization.scale_rate > 0:
-            factor = np.array([regularization.scale_rate], params.dtype)
-            add(rescale, W, w.unscaled, w.scales.reshape(-1), thread.step_constants, factor)
+            rate = np.array([regularization.scale_rate], params.dtype)
+            add(rescale, W, w.unscaled, scales, thread.step_constants, rate)
         if self.mean is not None:
             add(average, params, scalars, self.mean[part])
         for network in thread.other_networks:

@@ -106,8 +106,8 @@ default='from_dtype'
     References
     ----------
     Holzmueller, D., Grinsztajn, L., Steinwart, I. (2024). Better by default: strong pre-tuned MLPs
-    and boosted trees on tabular data. NeurIPS, arXiv:2407.04491. Its nets, encoding and schedules
-    are the starting point of those here.
+    and boosted trees on tabular data. NeurIPS, arXiv:2407.04491. Its nets, learned scales of
+    the inputs, encoding and schedules are the starting point of those here.
 
     Guo, C., Pleiss, G., Sun, Y., Weinberger, K. Q. (2017). On calibration of modern neural
     networks. ICML, arXiv:1706.04599, section 4.2: the temperature.

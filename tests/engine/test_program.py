@@ -247,6 +247,8 @@ FREE = {
     ("update", "scaled_grad", 0),  # all parameters, or a block
     ("update", "penalties", 0),  # one for each block
     ("add_l1_subgradient", "penalties", 0),
+    ("unscale", "scales", 0),  # N_ROWS times as many as rows of W
+    ("rescale", "scales", 0),
     ("squared_norms", "squares", 0),
     ("squared_norms", "grad", 0),
     *((f"gather{data}", "source", 0) for data in DATA),  # rows of the data
