@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax
+from tables import classifier, regressor, table
 
+from sknet.tabular import networks
 from sknet.tabular.calibration import fitted_temperature
 from sknet.tabular.configurations import epochs_for, sample_configuration
 from sknet.tabular.folds import left_out_rows
@@ -113,6 +115,18 @@ def test_initial_weights(initialization):
 
 
 # Folds.
+
+
+def test_classifiers_alone_learn_scales(monkeypatch):
+    """They were measured for classes only."""
+    X, y = table()
+    fits = {}
+    for rate in (networks.SCALE_RATE, 0.0):
+        monkeypatch.setattr(networks, "SCALE_RATE", rate)
+        fits[rate] = classifier().fit(X, y).predict_proba(X), regressor().fit(X, y).predict(X)
+    (p, numbers), (p_without, numbers_without) = fits.values()
+    assert np.abs(p - p_without).max() > 1e-3
+    assert_array_equal(numbers, numbers_without)
 
 
 def test_each_row_is_left_out_once_by_as_many_of_each_class():
