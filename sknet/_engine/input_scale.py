@@ -21,7 +21,8 @@ N_ROWS = 4
 def unscale(W, grad, V, scales, scalars):
     """Overwrite W by V, and the gradient with respect to W by that with respect to V.
 
-    dL/dV_ij = s_i dL/dW_ij, and dL/ds_i is the sum over j of V_ij dL/dW_ij.
+    dL/dV_ij = s_i dL/dW_ij, and dL/ds_i is the sum over j of V_ij dL/dW_ij. The latter is divided
+    by the weights of the minibatch here (SCALE), the former by the kernel `update`.
     """
     scale, rows = W.dtype.type(scalars[SCALE]), matrix(scales, 0, N_ROWS, W.shape[0])
     for i in range(W.shape[0]):

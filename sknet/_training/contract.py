@@ -22,7 +22,7 @@ Limit = Literal["", "max_iter", "max_fun"]
 
 
 class Regularization(NamedTuple):
-    """The measures against overfitting other than early stopping.
+    """The measures against overfitting other than early stopping, and scales of the inputs.
 
     Attributes
     ----------
@@ -41,8 +41,9 @@ class Regularization(NamedTuple):
     seed : int
         Seed of dropout and noise.
     scale_rate : float
-        The learning rate of a learned scale of each input, divided by that of the weights. 0
-        means that there are no scales. They are steps of Adam, and begin at 1 in each call.
+        Learning rate of a learned scale of each input, as a multiple of that of the weights. 0
+        means no scales. They begin at 1 in each call of training, and take the steps of Adam. One
+        thread trains then, and gradients cannot be clipped.
     """
 
     l2: float = 0.0
