@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sknet._engine.functions import matrix
+from sknet._engine.functions import matrix, square_limit
 from sknet._engine.kernels import SCALE
 
 # The rows of the scales, each of the length of s: s itself, its gradient, and Adam's moving
@@ -44,9 +44,9 @@ def rescale(W, V, scales, constants, settings):
     """
     keep_m, new_m, keep_v, new_v = constants[0], constants[1], constants[2], constants[3]
     eta, epsilon = constants[4] * settings[0], constants[5]
-    rows = matrix(scales, 0, N_ROWS, W.shape[0])
+    rows, limit = matrix(scales, 0, N_ROWS, W.shape[0]), square_limit(W)
     for i in range(W.shape[0]):
-        g = rows[GRADIENT, i]
+        g = min(max(rows[GRADIENT, i], -limit), limit)
         m = keep_m * rows[MEAN, i] + new_m * g
         v = keep_v * rows[SQUARE, i] + new_v * (g * g)
         s = rows[SCALES, i] - eta * m / (np.sqrt(v) + epsilon)

@@ -42,8 +42,8 @@ class Regularization(NamedTuple):
         Seed of dropout and noise.
     scale_rate : float
         Learning rate of a learned scale of each input, as a multiple of that of the weights. 0
-        means no scales. They begin at 1 in each call of training, and take the steps of Adam. One
-        thread trains then, and gradients cannot be clipped.
+        means no scales. They begin at 1, in trainings that begin anew, and take the steps of Adam.
+        One thread trains then, by 'adam' or 'adamw', without penalties and without clipping.
     """
 
     l2: float = 0.0

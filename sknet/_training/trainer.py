@@ -136,7 +136,10 @@ class Trainer:
         try:
             if validation is not None:
                 validator = Validator(self.predictor, validation, config.n_jobs)
-            n_jobs = 1 if config.regularization.scale_rate > 0 else config.n_jobs
+            n_jobs = config.n_jobs
+            if config.regularization.scale_rate > 0:
+                assert optimizer.t == 0  # else the scales of the steps before would be lost
+                n_jobs = 1
             with ThreadTeam(n_jobs, self.runner.step_flops) as team:
                 while True:
                     if epochs:  # what follows from the epoch before

@@ -22,7 +22,7 @@ from sknet._engine.kernels import (
 from sknet._engine.memory import PARAM_BLOCK, aligned
 from sknet._engine.program import function_address
 from sknet._training.workspace import ThreadProgram
-from sknet.optimizers import Optimizer
+from sknet.optimizers import Adam, Optimizer
 
 
 class UpdateProgram:
@@ -65,9 +65,11 @@ class UpdateProgram:
         scaled_grad = w.scaled_grad[part] if is_whole else aligned((PARAM_BLOCK,), params.dtype)
 
         if regularization.scale_rate > 0:
-            # Each thread would have a part of W. To clip gradients, a step has two phases, and an
-            # interrupt between them would leave V.
+            # Each thread would have a part of W. The scales take steps of Adam. Penalties, and the
+            # norm of a gradient that is clipped, would be those of V.
             assert thread.n_threads == 1
+            assert type(optimizer).constants is Adam.constants  # type: ignore[union-attr]
+            assert regularization.l1 == regularization.l2 == 0
             assert regularization.clip is None
             W, scales = thread.network.coefs[0], w.scales.reshape(-1)
             (gradient_of_W, *_), _ = thread.network.layout.split(w.grad)

@@ -114,7 +114,7 @@ def test_a_fit_with_scales_has_one_thread(digits, monkeypatch):
     first_weights = {}
     for n_jobs, rate in [(1, 0.0), (1, 6.0), (4, 6.0)]:
         model = MLPClassifier(
-            (30,), solver="adamw", max_iter=3, n_iter_no_change=np.inf, random_state=0,
+            (30,), solver="adamw", alpha=0, max_iter=3, n_iter_no_change=np.inf, random_state=0,
             n_jobs=n_jobs,
         )  # fmt: skip
         model._scale_rate = rate
