@@ -76,7 +76,7 @@ def _fit_each_way(dtype: str) -> None:
 
 def _fit_a_table() -> None:
     """Fit a tabular classifier, whose networks learn scales of their inputs, in float32."""
-    X, y = np.arange(16.0)[:, np.newaxis], np.arange(16) % 2
+    X, y = np.eye(16), np.arange(16, dtype=np.int64) % 2
     with _timed("float32 fit of a table"):
         TabularMLPClassifier(n_members=1, max_iter=1).fit(X, y)
 
